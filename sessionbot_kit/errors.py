@@ -1,0 +1,97 @@
+"""Every error of the house, one tree, cut by whose fault it is.
+
+    KitError
+    ├── UsageError          yours: a call, a plugin or a setting that cannot work
+    │   ├── MessageError    a message that no channel could carry
+    │   ├── PluginError     a plugin that is wrong where it is declared
+    │   └── SettingsError   a setting that is missing or of the wrong kind
+    ├── WireError           theirs: a peer that breaks the rules
+    │   ├── FragmentError   a fragment that must not be believed
+    │   └── LinkClosed      the other side has gone
+    ├── ChannelError        the platform's: a channel that could not send or receive
+    └── StoreError          the world's: a disk, a lock, a file
+        ├── StoreBusy       locked by somebody for too long
+        ├── StoreFull       no room on the disk
+        ├── StoreTooNew     written by a newer version
+        ├── StoreHeld       another gateway serves this store
+        ├── StoreConflict   somebody else wrote first
+        └── StaleLease      this gateway has lost its lease and must not write
+
+A message has three parts: what happened, with which value, what to do.
+"""
+
+
+class KitError(Exception):
+    """The root: catch this to catch everything that the toolkit raises on purpose."""
+
+
+class UsageError(KitError):
+    """A call, a plugin or a setting that cannot work as it was written."""
+
+
+class MessageError(UsageError):
+    """A message that no channel could carry."""
+
+
+class PluginError(UsageError):
+    """A plugin that is wrong where it is declared."""
+
+
+class SettingsError(UsageError):
+    """A setting that is missing, misspelled or of the wrong kind."""
+
+
+class WireError(KitError):
+    """A peer broke the rules of the link."""
+
+
+class FragmentError(WireError):
+    """A fragment that must not be believed.
+
+    `code` is for programs, `message_id` names the message that is lost by it (None when the
+    fragment could not even be read), and `fatal` says whether the connection must close.
+    """
+
+    def __init__(
+        self, code: str, detail: str, *, message_id: str | None = None, fatal: bool = False
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.message_id = message_id
+        self.fatal = fatal
+
+
+class LinkClosed(WireError):
+    """The other side of a link has gone."""
+
+
+class ChannelError(KitError):
+    """A channel could not send or receive."""
+
+
+class StoreError(KitError):
+    """The store could not do what it was asked, because of the world around it."""
+
+
+class StoreBusy(StoreError):
+    """The store is locked by somebody else, for longer than we may wait."""
+
+
+class StoreFull(StoreError):
+    """The disk has no room left."""
+
+
+class StoreTooNew(StoreError):
+    """The store was written by a newer version of the toolkit."""
+
+
+class StoreHeld(StoreError):
+    """Another gateway serves this store."""
+
+
+class StoreConflict(StoreError):
+    """Somebody else wrote first; read again and repeat."""
+
+
+class StaleLease(StoreError):
+    """This gateway has lost its lease and must not write."""
