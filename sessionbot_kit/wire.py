@@ -127,7 +127,8 @@ class Wire:
         self.receipts = Receipts(self.terms)
         self.state = State.AWAY
         self._came_from: str | None = None
-        self._outgoing: deque[Control] = deque()
+        self._greeting: Greeting | None = None
+        self._refusals: deque[Refusal] = deque()
         self._ack_by: float | None = None
 
     def _move(self, event: Event) -> None:
@@ -165,8 +166,7 @@ class Wire:
         self._ack_by = None
         self.receipts.connected()
         report = self.receipts.report(partial)
-        self._outgoing.clear()
-        self._outgoing.append(Greeting(self.session, self.epoch, self.terms, report, recovered))
+        self._greeting = Greeting(self.session, self.epoch, self.terms, report, recovered)
 
     def feed(self, control: Control) -> Meaning:
         """Take in what the peer says about the link."""
@@ -197,6 +197,7 @@ class Wire:
         if not known:
             lost = self.lanes.forget()
             self.receipts = Receipts(self.terms)
+            self._refusals.clear()
             self.epoch = greeting.epoch
         freed = self.lanes.resume(greeting.report, greeting.terms)
         return Opened(greeting.recovered, freed, lost)
@@ -224,9 +225,11 @@ class Wire:
         """A message was bad: drop it, tell the peer, go on."""
         if seq:
             self.receipts.refused(seq)
-        if len(self._outgoing) >= MAX_REFUSALS:
-            raise WireError(f"{MAX_REFUSALS} messages were refused and no answer was read")
-        self._outgoing.append(Refusal(seq, code))
+        if len(self._refusals) >= MAX_REFUSALS:
+            raise WireError(
+                f"{MAX_REFUSALS} messages were refused and no answer was read; send better ones"
+            )
+        self._refusals.append(Refusal(seq, code))
 
     def handled(self, seq: int, now: float) -> None:
         """The application has asked for the next message, so this one is safe."""
@@ -241,10 +244,13 @@ class Wire:
 
     def poll(self, now: float) -> Control | Piece | None:
         """What to send now."""
-        if self._outgoing:
-            return self._outgoing.popleft()
+        if self._greeting is not None:
+            greeting, self._greeting = self._greeting, None
+            return greeting
         if self.state is not State.OPEN:
             return None
+        if self._refusals:
+            return self._refusals.popleft()
         receipts = self.receipts
         late = self._ack_by is not None and now >= self._ack_by
         if late or receipts.unacknowledged >= ACK_EVERY or receipts.credit_due:
@@ -259,10 +265,10 @@ class Wire:
     def cut(self) -> None:
         """The connection is gone; what was not acknowledged will be sent again on the next one."""
         self._move(Event.CUT)
-        self._outgoing.clear()
+        self._greeting = None
 
     def leave(self, reason: str = "") -> Leave:
         """Close on purpose; the value is to be sent if there is a connection."""
         self._move(Event.LEAVE)
-        self._outgoing.clear()
+        self._greeting = None
         return Leave(reason)
