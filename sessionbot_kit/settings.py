@@ -68,15 +68,14 @@ class Courier(Section):
     """How hard the house tries to hand a reply to its channel."""
 
     tries: Count = Field(8, description="Tries before a reply becomes a dead letter")
-    backoff_s: Seconds = Field(0.5, description="Wait before the second try; doubles each time")
-    backoff_max_s: Seconds = Field(60.0, description="Longest wait between two tries")
+    first_wait_s: Seconds = Field(1.0, description="Wait before the second try; doubles each time")
+    longest_wait_s: Seconds = Field(300.0, description="Longest wait between two tries")
+    send_timeout_s: Seconds = Field(60.0, description="Time that a channel has for one try")
 
 
 class Queues(Section):
-    """What may wait; a full queue slows the one who fills it."""
+    """What may wait inside the house."""
 
-    session_messages: Count = Field(100, description="Messages of one session that may wait")
-    parallel_turns: Count = Field(64, description="Sessions that are answered at the same time")
     watch_events: Count = Field(1_000, description="Events that a slow view may lag behind")
 
 
@@ -145,10 +144,11 @@ class Settings(BaseSettings):
         default_factory=lambda given: f"sqlite:///{given['home'] / 'sessionbot.db'}",
         description="Where conversations are kept",
     )
-    turn_timeout_s: Seconds = Field(60.0, description="Time that a plugin has for one answer")
+    turn_timeout_s: Seconds = Field(30.0, description="Time that a plugin has for one answer")
     history_window: Annotated[int, Field(ge=0)] = Field(
         20, description="Messages of the conversation that a plugin sees"
     )
+    drain_s: Seconds = Field(5.0, description="Time that running turns have when the bot stops")
     max_message_bytes: Count = Field(
         64 * 1024 * 1024, description="Size of the largest message, its files included"
     )

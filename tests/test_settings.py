@@ -67,11 +67,11 @@ def test_every_setting_has_a_description_and_a_default() -> None:
 def test_an_argument_wins_over_the_environment_over_the_file_over_the_default(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write("courier: {tries: 2, backoff_s: 2, backoff_max_s: 2}")
+    write("courier: {tries: 2, first_wait_s: 2, longest_wait_s: 2}")
     monkeypatch.setenv("SESSIONBOT_COURIER__TRIES", "3")
-    monkeypatch.setenv("SESSIONBOT_COURIER__BACKOFF_S", "3")
+    monkeypatch.setenv("SESSIONBOT_COURIER__FIRST_WAIT_S", "3")
     settings = Settings.load(courier={"tries": 4})
-    assert settings.courier == Courier(tries=4, backoff_s=3, backoff_max_s=2)
+    assert settings.courier == Courier(tries=4, first_wait_s=3, longest_wait_s=2)
     assert settings.history_window == 20
 
 
@@ -82,12 +82,12 @@ def test_each_value_says_who_gave_it(write: Write, monkeypatch: pytest.MonkeyPat
     assert given["turn_timeout_s"] == "argument"
     assert given["log.level"] == "SESSIONBOT_LOG__LEVEL"
     assert given["courier.tries"] == "sessionbot.yml line 3"
-    assert given["courier.backoff_s"] == "default"
+    assert given["courier.first_wait_s"] == "default"
 
 
 def test_settings_without_a_file_are_asked_for_by_their_name(write: Write) -> None:
     write("turn_timeout_s: 7")
-    assert Settings().turn_timeout_s == 60
+    assert Settings().turn_timeout_s == 30
     assert Settings.load().turn_timeout_s == 7
 
 
@@ -110,7 +110,7 @@ def test_a_home_may_begin_with_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SESSIONBOT_TURN_TIMEOUT_S", "")
-    assert Settings().turn_timeout_s == 60
+    assert Settings().turn_timeout_s == 30
 
 
 def test_the_file_may_be_called_cobot_yml(write: Write) -> None:
