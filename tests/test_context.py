@@ -213,6 +213,18 @@ def test_a_summary_that_is_too_long_is_cut() -> None:
     assert (made.tokens, made.text) == (10, ("word " * 100)[:39] + "…")
 
 
+class Words:
+    name = "words"
+
+    def count(self, text: str) -> int:
+        return len(text.split())
+
+
+def test_a_summary_is_cut_and_counted_with_the_tokenizer_of_its_conversation() -> None:
+    made = Plan(1, 9, 9, 2).accept("one two three", NOW, Words())
+    assert (made.text, made.tokens) == ("one two…", 2)
+
+
 def test_a_summary_of_summaries_is_one_level_higher() -> None:
     old = (summary(1, 4, level=2), summary(5, 9))
     assert Plan(1, 9, 9, 500, old).accept("all", NOW).level == 3
@@ -222,6 +234,7 @@ def test_a_summary_of_summaries_is_one_level_higher() -> None:
 def test_a_cut_text_is_the_longest_beginning_that_fits(text: str, most: int) -> None:
     short = shorten(text, most)
     assert CHARS.count(short) <= most
+    assert (short == text) == (CHARS.count(text) <= most)
     if short != text:
         assert short.endswith("…")
         assert text.startswith(short[:-1])
@@ -348,7 +361,7 @@ def test_a_message_that_nobody_counted_is_counted_now() -> None:
 
 @pytest.mark.parametrize("wrong", [{"max_messages": -1}, {"token_budget": -1}])
 def test_a_negative_window_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="of a window cannot be negative"):
+    with pytest.raises(UsageError, match=r"^max_messages and .* of a window cannot be negative$"):
         build_window([], [], **wrong)
 
 
