@@ -1,0 +1,1 @@
+"""Where conversations are kept; each store fulfils the contract in `sessionbot_kit.store`."""
