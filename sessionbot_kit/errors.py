@@ -4,7 +4,9 @@
     ├── UsageError          yours: a call, a plugin or a setting that cannot work
     │   ├── MessageError    a message that no channel could carry
     │   ├── PluginError     a plugin that is wrong where it is declared
-    │   └── SettingsError   a setting that is missing or of the wrong kind
+    │   ├── SettingsError   a setting that is missing or of the wrong kind
+    │   ├── SessionUnknown  a session that does not exist
+    │   └── SessionEnded    a session that has expired or was closed
     ├── WireError           theirs: a peer that breaks the rules
     │   ├── FragmentError   a fragment that must not be believed
     │   └── LinkClosed      the other side has gone
@@ -39,6 +41,14 @@ class PluginError(UsageError):
 
 class SettingsError(UsageError):
     """A setting that is missing, misspelled or of the wrong kind."""
+
+
+class SessionUnknown(UsageError):
+    """There is no session of this id."""
+
+
+class SessionEnded(UsageError):
+    """The session has expired or was closed; a new one begins with its next message."""
 
 
 class WireError(KitError):
