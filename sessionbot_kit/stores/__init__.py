@@ -9,19 +9,20 @@ As in other tools, three slashes lead to a relative path and four to an absolute
 from pathlib import Path
 from typing import Any
 
-from sessionbot_kit.errors import SettingsError
+from sessionbot_kit.errors import UsageError
 from sessionbot_kit.store import Store
 from sessionbot_kit.stores.sqlite import SqliteStore
 
-SQLITE = "sqlite:///"
 
-
-def open_store(url: str | Path | None = None, **options: Any) -> Store:
-    """Make the store of this address, to be entered with `async with`."""
-    if url is None:
-        return SqliteStore(None, **options)
-    if isinstance(url, Path):
-        return SqliteStore(url, **options)
-    if url.startswith(SQLITE) and len(url) > len(SQLITE):
-        return SqliteStore(url.removeprefix(SQLITE), **options)
-    raise SettingsError(f'{url!r} is no store; write "sqlite:///data/bot.db"')
+def open_store(place: str | Path | None = None, **options: Any) -> Store:
+    """The store at a path or URL: `bot.db`, `sqlite:///bot.db`. It opens on `async with`."""
+    if place is None or isinstance(place, Path):
+        return SqliteStore(place, **options)
+    scheme, separator, rest = place.partition("://")
+    if not separator:
+        return SqliteStore(Path(place), **options)
+    if scheme != "sqlite" or not rest.startswith("/") or rest == "/":
+        raise UsageError(
+            f"{place!r} names no store; write sqlite:///bot.db (here) or sqlite:////data/bot.db"
+        )
+    return SqliteStore(Path(rest[1:]), **options)
