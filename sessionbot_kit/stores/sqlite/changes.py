@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from sessionbot_kit.errors import StoreConflict
-from sessionbot_kit.models import Session
+from sessionbot_kit.models import Session, SessionKey
 from sessionbot_kit.store import ENDED, KEEP, Change, Memory
 from sessionbot_kit.stores.sqlite import rows
 from sessionbot_kit.stores.sqlite.messages import add
 from sessionbot_kit.stores.sqlite.people import remember
-from sessionbot_kit.stores.sqlite.sessions import Sessions, make
+from sessionbot_kit.stores.sqlite.sessions import UNALIAS, Sessions, make
 from sessionbot_kit.stores.sqlite.transaction import Head, Transaction
 
 STATE: Final = """
@@ -46,6 +46,10 @@ class Changes(Sessions):
             for change in changes:
                 self._recent.touch(change.session_id)
                 self._recent.forget(change.session_id)
+                if change.key is not None:
+                    self._recent.unname(change.key)
+                if change.new is not None:
+                    self._recent.unname(change.new.key)
             return sessions
 
         try:
@@ -99,9 +103,9 @@ def _apply(transaction: Transaction, plan: _Plan) -> None:
         _truncate(transaction, before, change.truncate_after)
     if change.forget_through is not None:
         _forget(transaction, transaction.head(session_id), change.forget_through)
-    _write_row(transaction, transaction.head(session_id), plan)
     if plan.lines:
         _append(transaction, transaction.head(session_id), plan.lines)
+    _write_row(transaction, transaction.head(session_id), plan)
     if change.become is not None:
         _become(transaction, transaction.head(session_id), change.become)
     elif change.remove:
@@ -177,6 +181,10 @@ def _write_row(transaction: Transaction, head: Head, plan: _Plan) -> None:
                 "INSERT INTO summaries VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (session_id, *rows.summary_values(summary)),
             )
+    if change.key is not None:
+        _rename(transaction, session_id, change.key)
+    if change.state in ENDED:
+        transaction.run("DELETE FROM key_aliases WHERE session_id = ?", (session_id,))
     if plan.columns:
         names = ", ".join(f"{name} = ?" for name in plan.columns)
         values = (*plan.columns.values(), head.session_seq)
@@ -202,13 +210,33 @@ def _append(transaction: Transaction, head: Head, lines: Sequence[rows.Line]) ->
         tokens=-tokens,
         active_messages=0 if head.state in ENDED else -len(lines),
     )
+    newest = max(line.timestamp for line in lines)
+    transaction.run(
+        "UPDATE sessions SET last_activity = ? WHERE seq = ?", (newest, head.session_seq)
+    )
     transaction.drop_head(added.session_id)
+
+
+def _rename(transaction: Transaction, session_id: str, key: SessionKey) -> None:
+    """Let the old key lead to the session as well; the new one leads nowhere else."""
+    transaction.run(
+        "INSERT OR REPLACE INTO key_aliases SELECT bot_id, interface, chat_id, user_id, id "
+        "FROM sessions WHERE id = ?",
+        (session_id,),
+    )
+    transaction.run(UNALIAS, key)
 
 
 def _become(transaction: Transaction, head: Head, other: str) -> None:
     run = transaction.run
     target = transaction.head(other).session_id
     run("UPDATE aliases SET session_id = ? WHERE session_id = ?", (target, head.session_id))
+    run("UPDATE key_aliases SET session_id = ? WHERE session_id = ?", (target, head.session_id))
+    run(
+        "INSERT OR REPLACE INTO key_aliases SELECT bot_id, interface, chat_id, user_id, ? "
+        "FROM sessions WHERE id = ?",
+        (target, head.session_id),
+    )
     run("INSERT INTO aliases VALUES (?, ?, ?)", (head.session_id, head.session_seq, target))
     for table, over in (("inbox", "done"), ("outbox", "sent")):
         run(
@@ -221,6 +249,7 @@ def _become(transaction: Transaction, head: Head, other: str) -> None:
 def _remove(transaction: Transaction, session_id: str) -> None:
     run = transaction.run
     run("DELETE FROM aliases WHERE session_id = ?", (session_id,))
+    run("DELETE FROM key_aliases WHERE session_id = ?", (session_id,))
     run("DELETE FROM inbox WHERE state <> 'done' AND session_id = ?", (session_id,))
     run("DELETE FROM outbox WHERE state <> 'sent' AND session_id = ?", (session_id,))
     _drop(transaction, session_id)

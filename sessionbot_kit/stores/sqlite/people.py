@@ -97,10 +97,12 @@ def _erase(transaction: Transaction, user: str, bot: str | None) -> dict[str, in
         ("inbox", "session_id"),
         ("outbox", "session_id"),
         ("aliases", "alias"),
+        ("key_aliases", "session_id"),
         ("sessions", "id"),
     ):
         sql = f"DELETE FROM {table} WHERE {column} IN (SELECT id FROM erased)"
         counts[table] = run(sql).rowcount
+    counts["key_aliases"] += run("DELETE FROM key_aliases WHERE user_id = ?", (user,)).rowcount
     scopes = ", ".join("?" for _ in PERSONAL)
     counts["memories"] = run(
         f"DELETE FROM memories WHERE owner = ? AND scope IN ({scopes})", (user, *PERSONAL)

@@ -109,7 +109,7 @@ class Recent:
             entry.names.append(session.key)
         entry.names.append(session.seq)
         if ref is not None and ref != session.id and ref not in entry.names:
-            entry.names.append(ref)
+            entry.names.append(ref)  # an alias
         for name in entry.names:
             self._ids[name] = session.id
         self._entries[session.id] = entry
@@ -157,6 +157,10 @@ class Recent:
             for name in entry.names:
                 if self._ids.get(name) == session_id:
                     del self._ids[name]
+
+    def unname(self, ref: SessionRef) -> None:
+        """A name leads somewhere else now."""
+        self._ids.pop(ref, None)
 
     def clear(self) -> None:
         """Let go of everything."""

@@ -56,6 +56,18 @@ SESSIONS: Final = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX aliases_by_session ON aliases (session_id)",
+    # Keys that lead to a session beside its own: after a merge, or a move to another channel.
+    """
+    CREATE TABLE key_aliases (
+        bot_id     TEXT NOT NULL,
+        interface  TEXT NOT NULL,
+        chat_id    TEXT NOT NULL,
+        user_id    TEXT NOT NULL,
+        session_id TEXT NOT NULL,
+        PRIMARY KEY (bot_id, interface, chat_id, user_id)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX key_aliases_by_session ON key_aliases (session_id)",
     # Kept up in the same transactions, so that nobody has to count.
     """
     CREATE TABLE counters (

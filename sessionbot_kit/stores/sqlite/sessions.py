@@ -17,10 +17,13 @@ from sessionbot_kit.stores.sqlite.recent import Entry, loaded
 from sessionbot_kit.stores.sqlite.transaction import Head, Statement, Transaction
 from sessionbot_kit.stores.sqlite.variables import merged
 
-BY_KEY: Final = """
-WHERE bot_id = ? AND interface = ? AND chat_id = ? AND user_id = ?
-  AND state NOT IN ('expired', 'closed')
+HAS_KEY: Final = "bot_id = ? AND interface = ? AND chat_id = ? AND user_id = ?"
+LIVES: Final = "state NOT IN ('expired', 'closed')"
+BY_KEY: Final = f"{rows.SESSION} WHERE {HAS_KEY} AND {LIVES}"
+BY_KEY_ALIAS: Final = f"""
+{rows.SESSION} WHERE {LIVES} AND s.id = (SELECT session_id FROM key_aliases WHERE {HAS_KEY})
 """
+UNALIAS: Final = f"DELETE FROM key_aliases WHERE {HAS_KEY}"
 INSERT: Final = """
 INSERT INTO sessions (id, bot_id, interface, chat_id, user_id, identity, metadata, created_at,
                       last_activity, expires_at)
@@ -70,7 +73,7 @@ class Sessions(Engine):
 
         def keep(entry: Entry) -> Session:
             self._recent.touch(entry.session.id)
-            self._recent.keep(entry)
+            self._recent.keep(entry, key)
             return entry.session
 
         return await self._write_then(job, keep)
@@ -235,6 +238,7 @@ def make(transaction: Transaction, new: NewSession, key: SessionKey, now: dateti
         moment,
         rows.to_text(new.expires_at) if new.expires_at else None,
     )
+    transaction.run(UNALIAS, key)
     seq = transaction.run(INSERT, values).lastrowid
     assert seq is not None
     if new.variables or new.context:
@@ -298,8 +302,8 @@ def _snapshot(db: sqlite3.Connection, ref: SessionRef, count: int) -> Entry | No
 
 def _row(db: sqlite3.Connection, ref: SessionRef) -> tuple[Any, ...] | None:
     if isinstance(ref, tuple):
-        row: tuple[Any, ...] | None = db.execute(rows.SESSION + BY_KEY, ref).fetchone()
-        return row
+        row: tuple[Any, ...] | None = db.execute(BY_KEY, ref).fetchone()
+        return row or db.execute(BY_KEY_ALIAS, ref).fetchone()
     column, alias = ("id", "alias") if isinstance(ref, str) else ("seq", "seq")
     row = db.execute(f"{rows.SESSION} WHERE s.{column} = ?", (ref,)).fetchone()
     if row is None:
