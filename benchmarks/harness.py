@@ -28,7 +28,9 @@ import argparse
 import asyncio
 import gc
 import inspect
+import os
 import sys
+import tempfile
 from asyncio.subprocess import PIPE
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +42,8 @@ from benchmarks.report import Goal, Report, Row, TableReport, at_least, at_most,
 
 __all__ = ["Goal", "Section", "Table", "at_least", "at_most"]
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 MIN_SAMPLE_S = 0.02
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 PROCESS_TIMEOUT_S = 300
@@ -202,14 +205,18 @@ async def _result(work: Work) -> object:
 
 
 async def _last_line(name: str, argv: list[str]) -> str:
-    process = await asyncio.create_subprocess_exec(*argv, stdout=PIPE, stderr=PIPE)
-    try:
-        async with asyncio.timeout(PROCESS_TIMEOUT_S):
-            out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    # In a folder of its own: some packages write files where they are imported.
+    with tempfile.TemporaryDirectory() as folder:
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdout=PIPE, stderr=PIPE, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
+        try:
+            async with asyncio.timeout(PROCESS_TIMEOUT_S):
+                out, err = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
     if process.returncode:
         raise RuntimeError(f"{name} ended with {process.returncode}: {err.decode()[-2000:]}")
     return (out.decode().split() or [""])[-1]
