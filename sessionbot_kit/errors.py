@@ -7,6 +7,7 @@
     │   └── SettingsError   a setting that is missing or of the wrong kind
     ├── WireError           theirs: a peer that breaks the rules
     │   ├── FragmentError   a fragment that must not be believed
+    │   ├── RecordError     a record of a swarm that must not be believed
     │   └── LinkClosed      the other side has gone
     ├── ChannelError        the platform's: a channel that could not send or receive
     └── StoreError          the world's: a disk, a lock, a file
@@ -59,6 +60,10 @@ class FragmentError(WireError):
         self.code = code
         self.message_id = message_id
         self.fatal = fatal
+
+
+class RecordError(WireError):
+    """A record that somebody left in a swarm must not be believed."""
 
 
 class LinkClosed(WireError):

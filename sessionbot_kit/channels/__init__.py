@@ -1,0 +1,1 @@
+"""Where people are: one module for each platform."""
