@@ -18,17 +18,7 @@ from typing import Protocol, Self
 from pydantic import JsonValue
 
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, StoredMessage
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """How a plugin is found: the first word, or nothing for the plugin that takes the rest."""
-
-    plugin: str
-    prefixes: tuple[str, ...] = ()
-    default: bool = False
-    priority: int = 50
-    summary: str = ""
+from sessionbot_kit.routes import Route
 
 
 @dataclass(frozen=True, slots=True)

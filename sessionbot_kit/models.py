@@ -15,7 +15,7 @@ import mimetypes
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
@@ -28,7 +28,7 @@ from pydantic import (
     model_validator,
 )
 
-from sessionbot_kit.errors import MessageError
+from sessionbot_kit.errors import MessageError, UsageError
 
 MAX_ID_CHARS = 512
 MAX_MEDIA_BYTES = 10_000_000
@@ -82,12 +82,15 @@ class Model(BaseModel):
     """Frozen, and refuses what it does not know with one sentence a field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    refusal: ClassVar[type[UsageError]] = MessageError
 
-    def __init__(self, **data: Any) -> None:
-        try:
-            super().__init__(**data)
-        except ValidationError as error:
-            raise MessageError(_sentence(type(self).__name__, error)) from error
+    if not TYPE_CHECKING:  # type checkers go by the fields
+
+        def __init__(self, **data: Any) -> None:
+            try:
+                super().__init__(**data)
+            except ValidationError as error:
+                raise self.refusal(_sentence(type(self).__name__, error)) from error
 
 
 def _sentence(model: str, error: ValidationError) -> str:

@@ -1,0 +1,159 @@
+"""A bot in one object: a gateway, a plugin kernel, and a link in memory between them.
+
+    async with Bot(echo, store="sqlite:///bot.db") as bot:
+        await bot.hear("!echo hello", user="alice")        # -> ['hello'], the whole real way
+
+A bot without a store keeps what it learns in a temporary file that goes with it. There is no
+second way through the house: the same rows, turns and commits, only in another place.
+"""
+
+import asyncio
+import logging
+import shutil
+import tempfile
+import weakref
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+from sessionbot_kit.channel import Channel
+from sessionbot_kit.channels.loopback import Loopback
+from sessionbot_kit.crew import Crew
+from sessionbot_kit.errors import UsageError
+from sessionbot_kit.events import Feed, HouseEvent
+from sessionbot_kit.gateway import Gateway
+from sessionbot_kit.kernel import PluginKernel
+from sessionbot_kit.links.memory import memory_link
+from sessionbot_kit.registry import Declared
+from sessionbot_kit.store import Store
+from sessionbot_kit.stores import open_store
+
+log = logging.getLogger(__name__)
+
+
+class Bot:
+    """Plugins, a store and channels, joined and ready to talk to."""
+
+    def __init__(
+        self,
+        *plugins: Declared,
+        name: str = "bot",
+        store: str | Path | Store | None = None,
+        channels: Iterable[Channel] = (),
+        turn_timeout_s: float = 30.0,
+    ) -> None:
+        self.name = name
+        self.kernel = PluginKernel(
+            *plugins, bot=name, name=f"{name}'s kernel", turn_timeout_s=turn_timeout_s
+        )
+        self.loopback = Loopback()
+        self.channels: tuple[Channel, ...] = (self.loopback, *channels)
+        self.feed = Feed()
+        self._store = store
+        self._open: AsyncExitStack | None = None
+        self._gateway: Gateway | None = None
+        self._stays = False
+        self._guests = 0
+        self._door = asyncio.Lock()
+
+    @property
+    def gateway(self) -> Gateway:
+        if self._gateway is None:
+            raise UsageError(f"{self.name} is not running; await bot.start() first")
+        return self._gateway
+
+    @property
+    def running(self) -> bool:
+        return self._gateway is not None
+
+    async def start(self) -> Self:
+        """Begin to listen. Starting twice is harmless."""
+        async with self._door:
+            self._stays = True
+            await self._begin()
+        return self
+
+    async def stop(self) -> None:
+        """End: running turns have a moment, what is unanswered waits for the next start."""
+        async with self._door:
+            self._stays = False
+            await self._end()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.stop()
+
+    async def hear(self, content: str, *, user: str = "you", chat: str | None = None) -> list[str]:
+        """Say something to the bot as `user` and return what it answers.
+
+        A bot that is not running starts for this one message, and remembers it all the same.
+        """
+        async with self._awake():
+            receipt = await self.loopback.hear(content, user=user, chat=chat)
+            await self.gateway.settle(receipt)
+            return self.loopback.answers(receipt)
+
+    async def add(self, plugin: Declared) -> None:
+        """Join a plugin; a running bot serves it from the next message on."""
+        await self.kernel.add(plugin)
+
+    def watch(self, session: str | None = None) -> AsyncIterator[HouseEvent]:
+        """What happens to messages from now on: Received, Offered, Said, Failed, Sent."""
+        return self.feed.watch(session)
+
+    async def settle(self) -> None:
+        """Wait until everything that was heard is answered and sent."""
+        if self.running:
+            await self.gateway.settle()
+
+    async def _begin(self) -> None:
+        if self._open is not None:
+            return
+        async with AsyncExitStack() as stack:
+            store = await stack.enter_async_context(self._a_store())
+            gateway = Gateway(store, channels=self.channels, bot=self.name, feed=self.feed)
+            await stack.enter_async_context(self.kernel)
+            crew = Crew(self.name)
+            stack.push_async_callback(crew.stop)
+            await stack.enter_async_context(gateway)
+            outer, inner = memory_link(self.kernel.name)
+            gateway.serve(outer)
+            crew.start(self.kernel.serve(inner), "plugin kernel")
+            self._open = stack.pop_all()
+            self._gateway = gateway
+
+    async def _end(self) -> None:
+        stack, self._open, self._gateway = self._open, None, None
+        if stack is not None:
+            await stack.aclose()
+
+    @asynccontextmanager
+    async def _awake(self) -> AsyncIterator[None]:
+        async with self._door:
+            await self._begin()
+            self._guests += 1
+        try:
+            yield
+        finally:
+            async with self._door:
+                self._guests -= 1
+                if not self._stays and self._guests == 0:
+                    await self._end()
+
+    def _a_store(self) -> Store:
+        if self._store is None:
+            folder = tempfile.mkdtemp(prefix="sessionbot-")
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self._store = Path(folder) / "bot.db"
+            log.info("no store given: what is learned goes with this bot", extra={"bot": self.name})
+        if isinstance(self._store, str | Path):
+            return open_store(self._store)
+        return self._store
+
+    def __repr__(self) -> str:
+        plugins = ", ".join(plugin.meta.id for plugin in self.kernel.registry.all_plugins())
+        state = "running" if self.running else "not running"
+        return f"{self.name}: {state}, plugins: {plugins or 'none'}"

@@ -1,0 +1,138 @@
+"""Takes replies from the outbox to their channels: in order, again when it must, never for ever.
+
+Each (channel, account, chat) is a lane: first in, first out, retries included. A lane exists only
+while it has something to carry. A reply leaves the outbox when its channel has taken it, or
+becomes a dead letter after the last try or when the channel says that it never will.
+"""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from sessionbot_kit.crew import Crew
+from sessionbot_kit.errors import StoreError
+from sessionbot_kit.events import Failed, Feed, Sent
+from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult
+from sessionbot_kit.store import OutboxRow, Store
+
+log = logging.getLogger(__name__)
+
+Send = Callable[[OutgoingMessage], Awaitable[SendResult]]
+Lane = tuple[str, str, str]
+
+
+class Courier:
+    """Carries outbox rows. `send` reaches the channel; it may fail in every way there is."""
+
+    def __init__(
+        self,
+        store: Store,
+        send: Send,
+        feed: Feed,
+        *,
+        tries: int = 8,
+        first_wait_s: float = 1.0,
+        longest_wait_s: float = 300.0,
+        send_timeout_s: float = 60.0,
+    ) -> None:
+        self._store = store
+        self._send = send
+        self._feed = feed
+        self._tries = tries
+        self._first_wait_s = first_wait_s
+        self._longest_wait_s = longest_wait_s
+        self._send_timeout_s = send_timeout_s
+        self._crew = Crew("courier")
+        self._lanes: dict[Lane, deque[OutboxRow]] = {}
+        self._empty: dict[Lane, asyncio.Event] = {}
+
+    def post(self, row: OutboxRow) -> None:
+        """Take a reply over, behind those that wait for the same chat."""
+        lane = lane_of(row.message)
+        if (rows := self._lanes.get(lane)) is not None:
+            rows.append(row)
+            return
+        self._lanes[lane] = deque([row])
+        self._crew.start(self._carry(lane), f"lane {lane[0]}")
+
+    async def settle(self, lane: Lane | None = None) -> None:
+        """Wait until a lane, or every lane, is empty."""
+        lanes = list(self._lanes) if lane is None else [lane]
+        for one in lanes:
+            if one in self._lanes:
+                await self._empty.setdefault(one, asyncio.Event()).wait()
+
+    async def stop(self, *, drain_s: float = 0.0) -> None:
+        """Give what is under way a moment; the rest stays in the outbox for the next start."""
+        await self._crew.stop(drain_s=drain_s)
+        self._lanes.clear()
+
+    async def _carry(self, lane: Lane) -> None:
+        rows = self._lanes[lane]
+        try:
+            while rows:
+                await self._deliver(rows[0])
+                rows.popleft()
+        finally:
+            del self._lanes[lane]
+            if (empty := self._empty.pop(lane, None)) is not None:
+                empty.set()
+
+    async def _deliver(self, row: OutboxRow) -> None:
+        for attempt in range(row.attempts + 1, self._tries + 1):
+            result = await self._try(row.message)
+            if result:
+                return await self._note_sent(row, result)
+            error = result.error or "the channel gave no reason"
+            self._feed.tell(Failed(turn=_turn(row), session=row.session_id, error=error))
+            log.warning(
+                "reply not sent",
+                extra={"reply": row.id, "attempt": attempt, "error": error},
+            )
+            if result.permanent or attempt == self._tries:
+                return await self._insist(partial(self._store.bury, row.id, error))
+            await self._insist(partial(self._store.failed, row.id, error))
+            await asyncio.sleep(self._wait_s(attempt, result.retry_after))
+
+    async def _try(self, message: OutgoingMessage) -> SendResult:
+        try:
+            async with asyncio.timeout(self._send_timeout_s):
+                return await self._send(message)
+        except TimeoutError:
+            return SendResult(ok=False, error=f"no answer within {self._send_timeout_s:g} s")
+        except Exception as fault:  # somebody else's channel
+            log.exception("channel failed", extra={"channel": message.channel_type})
+            return SendResult(ok=False, error=f"{type(fault).__name__}: {fault}")
+
+    async def _note_sent(self, row: OutboxRow, result: SendResult) -> None:
+        await self._insist(partial(self._store.sent, row.id, result.ids))
+        self._feed.tell(Sent(turn=_turn(row), session=row.session_id, reply=row.id, ids=result.ids))
+        log.info("reply sent", extra={"reply": row.id, "session_id": row.session_id})
+
+    async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write it down, however long the store is away: else the reply would be sent again."""
+        wait_s = 0.1
+        while True:
+            try:
+                return await write()
+            except StoreError as error:
+                log.error("outbox not written", extra={"error": str(error)})
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, 30.0)
+
+    def _wait_s(self, attempt: int, retry_after: float | None) -> float:
+        longest = min(self._first_wait_s * 2 ** (attempt - 1), self._longest_wait_s)
+        # Full jitter: chats that failed together do not come back together.
+        return max(random.uniform(0, longest), retry_after or 0.0)
+
+
+def lane_of(message: IncomingMessage | OutgoingMessage) -> Lane:
+    """Which lane carries a message."""
+    return message.channel_type, message.account, message.channel_id
+
+
+def _turn(row: OutboxRow) -> str:
+    return row.id.rpartition("/")[0]

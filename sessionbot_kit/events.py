@@ -1,0 +1,131 @@
+"""What happens to a message on its way through the house, for everybody who watches.
+
+    async for event in feed.watch():
+        ...                                  # Received, Offered, Said, Failed, Sent
+
+Events show; nothing depends on them. A watcher that is too slow loses the oldest ones and learns
+how many it lost; a turn never waits for a watcher.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from sessionbot_kit.models import IncomingMessage, OutgoingMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A message is on the disk, and acknowledged."""
+
+    turn: str
+    session: str
+    message: IncomingMessage
+    at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """A plugin kernel was asked to answer it."""
+
+    turn: str
+    session: str
+    plugin: str
+    kernel: str
+    attempt: int
+    at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """The answer is on the disk, together with all that the turn changed."""
+
+    turn: str
+    session: str
+    plugin: str | None
+    replies: tuple[OutgoingMessage, ...]
+    plugin_ms: float
+    at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """Something went wrong with a turn or with a reply; `error` says what."""
+
+    turn: str
+    session: str
+    error: str
+    at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The channel took a reply, and calls it by these ids."""
+
+    turn: str
+    session: str
+    reply: str
+    ids: tuple[str, ...]
+    at: float = field(default_factory=time.monotonic)
+
+
+HouseEvent = Received | Offered | Said | Failed | Sent
+
+
+class Watch:
+    """One watcher's window: bounded, the oldest events go first."""
+
+    def __init__(self, session: str | None, limit: int) -> None:
+        self.lost = 0
+        self._session = session
+        self._events: deque[HouseEvent] = deque(maxlen=limit)
+        self._more = asyncio.Event()
+
+    def show(self, event: HouseEvent) -> None:
+        if self._session is not None and event.session != self._session:
+            return
+        self.lost += len(self._events) == self._events.maxlen
+        self._events.append(event)
+        self._more.set()
+
+    async def next(self) -> HouseEvent:
+        while not self._events:
+            self._more.clear()
+            await self._more.wait()
+        return self._events.popleft()
+
+
+class Feed:
+    """Tells everybody who watches. It costs nothing while nobody does."""
+
+    def __init__(self, *, limit: int = 1000) -> None:
+        self._limit = limit
+        self._watches: list[Watch] = []
+
+    def tell(self, event: HouseEvent) -> None:
+        for watch in self._watches:
+            watch.show(event)
+
+    async def watch(self, session: str | None = None) -> AsyncIterator[HouseEvent]:
+        """Events from now on, of one session or of all."""
+        watch = self.open(session)
+        try:
+            while True:
+                yield await watch.next()
+        finally:
+            self.close(watch)
+
+    def open(self, session: str | None = None) -> Watch:
+        """Begin to watch at once; `watch` begins only with its first step."""
+        watch = Watch(session, self._limit)
+        self._watches.append(watch)
+        return watch
+
+    def close(self, watch: Watch) -> None:
+        self._watches.remove(watch)
+
+    @property
+    def watched(self) -> bool:
+        return bool(self._watches)

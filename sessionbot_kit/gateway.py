@@ -1,0 +1,199 @@
+"""The broker bridge: channels on one side, plugin kernels on the other, and it holds the store.
+
+    async with Gateway(SqliteStore("bot.db"), channels=[Loopback()]) as gateway:
+        gateway.serve(link)                        # a plugin kernel on the other end
+        receipt = await gateway.deliver(message)   # stored; now it may be acknowledged
+
+A message is on the disk before anything else happens to it. What was not answered or not sent
+when a gateway ended, in whatever way, is taken up when the next one starts.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Self
+
+from sessionbot_kit.channel import Channel, Receipt
+from sessionbot_kit.courier import Courier, lane_of
+from sessionbot_kit.crew import Crew
+from sessionbot_kit.errors import UsageError
+from sessionbot_kit.events import Feed, HouseEvent, Received
+from sessionbot_kit.ids import new_id
+from sessionbot_kit.link import Bye, Event, Hello, Link, Offer, Result
+from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult, SessionKey
+from sessionbot_kit.registry import Registry, call
+from sessionbot_kit.routes import Route
+from sessionbot_kit.store import InboxRow, Lease, Store
+from sessionbot_kit.switchboard import Switchboard
+from sessionbot_kit.turns import Turns
+
+log = logging.getLogger(__name__)
+
+
+def estimate_tokens(text: str) -> int:
+    """Four characters are about one token: a figure that depends on nothing that is installed."""
+    return -(-len(text) // 4)
+
+
+class Gateway:
+    """Joins channels to plugin kernels. It owns neither its channels' platforms nor the kernels."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        channels: Iterable[Channel] = (),
+        bot: str = "bot",
+        window: int = 20,
+        drain_s: float = 5.0,
+        feed: Feed | None = None,
+        count_tokens: Callable[[str], int] = estimate_tokens,
+    ) -> None:
+        self.bot = bot
+        self.store = store
+        self.channels = Registry(channels)
+        self.feed = feed or Feed()
+        self.switchboard = Switchboard()
+        self._window = window
+        self._drain_s = drain_s
+        self._count_tokens = count_tokens
+        self._doors = Crew("channels")
+        self._links = Crew("links")
+        self._lease: Lease | None = None
+
+    async def start(self) -> Self:
+        """Take the lease, take up what was left, open the channels."""
+        if self._lease is not None:
+            return self
+        lease = await self.store.acquire(f"{socket.gethostname()}:{os.getpid()}")
+        self.courier = Courier(self.store, self._send, self.feed)
+        self.turns = Turns(
+            self.store,
+            lease,
+            self.switchboard,
+            self.courier,
+            self.feed,
+            window=self._window,
+            count_tokens=self._count_tokens,
+        )
+        try:
+            for reply in await self.store.unsent():
+                self.courier.post(reply)
+            for row in await self.store.waiting():
+                self.turns.add(row)
+            await self.channels.start()
+        except BaseException:
+            await self._end_work(0.0)
+            await self.store.release(lease)
+            raise
+        self._lease = lease
+        for id, channel, method in self.channels.get_implementations("session.receive"):
+            self._doors.start(self._listen(id, getattr(channel, method)), f"channel {id}")
+        log.info("gateway started", extra={"bot": self.bot, "epoch": lease.epoch})
+        return self
+
+    async def stop(self) -> None:
+        """Close the channels, let running turns end within the deadline, give the lease back."""
+        if self._lease is None:
+            return
+        lease, self._lease = self._lease, None
+        try:
+            await self._end_work(self._drain_s)
+        finally:
+            await self.store.release(lease)
+        log.info("gateway stopped", extra={"bot": self.bot})
+
+    async def _end_work(self, drain_s: float) -> None:
+        # From the door inwards: nothing new comes in, turns end, replies leave, channels close.
+        await self._doors.stop()
+        await self.turns.stop(drain_s=drain_s if self.routes() else 0.0)
+        await self._links.stop()
+        await self.courier.stop(drain_s=drain_s)
+        await self.channels.stop()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.stop()
+
+    async def deliver(self, message: IncomingMessage) -> Receipt:
+        """Store a message; its turn follows by itself. A second copy is told from the first."""
+        if self._lease is None:
+            raise UsageError(f"the gateway of {self.bot} is not running; await its start() first")
+        session = await self.store.session_for(self._key(message))
+        row = InboxRow(id=new_id(), session_id=session.id, message=message)
+        if not await self.store.accept(row):
+            log.info("second copy dropped", extra={"message_id": message.id})
+            return Receipt(row.id, session.id, lane_of(message), duplicate=True)
+        self.feed.tell(Received(turn=row.id, session=session.id, message=message))
+        log.info(
+            "message received",
+            extra={"turn": row.id, "session_id": session.id, "channel": message.channel_type},
+        )
+        self.turns.add(row)
+        return Receipt(row.id, session.id, lane_of(message))
+
+    def serve(self, link: Link) -> None:
+        """Take a plugin kernel on; it introduces itself over the link."""
+        self._links.start(self._converse(link), f"link {link.name}")
+
+    async def settle(self, receipt: Receipt | None = None) -> None:
+        """Wait until a message, or everything, is answered and its replies are with the channel."""
+        await self.turns.settle(receipt.session_id if receipt is not None else None)
+        await self.courier.settle(receipt.chat if receipt is not None else None)
+
+    def watch(self, session: str | None = None) -> AsyncIterator[HouseEvent]:
+        """What happens from now on, in one session or in all."""
+        return self.feed.watch(session)
+
+    def routes(self) -> list[Route]:
+        """What the connected kernels serve."""
+        return self.switchboard.routes()
+
+    async def _listen(self, channel: str, receive: Callable[..., object]) -> None:
+        wait_s = 1.0
+        while True:
+            try:
+                await call(receive, self.deliver)
+                return log.info("channel ended", extra={"channel": channel})
+            except Exception:  # somebody else's channel
+                log.exception("channel failed", extra={"channel": channel, "again_in_s": wait_s})
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, 60.0)
+
+    async def _converse(self, link: Link) -> None:
+        try:
+            async for frame in link:
+                match frame:
+                    case Hello():
+                        self.switchboard.join(link, frame)
+                    case Result():
+                        self.switchboard.answer(link, frame)
+                    case Bye():
+                        break
+                    case Event() | Offer():
+                        log.debug("frame ignored", extra={"frame": type(frame).__name__})
+        finally:
+            self.switchboard.leave(link)
+            await link.close()
+
+    async def _send(self, message: OutgoingMessage) -> SendResult:
+        for id, channel, method in self.channels.get_implementations("session.send"):
+            if id == message.channel_type:
+                return _as_result(await call(getattr(channel, method), message))
+        return SendResult(
+            ok=False,
+            permanent=True,
+            error=f"no channel {message.channel_type} that can send; add it to channels=[...]",
+        )
+
+    def _key(self, message: IncomingMessage) -> SessionKey:
+        return SessionKey(self.bot, message.channel_type, message.channel_id, message.sender_id)
+
+
+def _as_result(answer: object) -> SendResult:
+    """The older contract answers with a bool."""
+    return answer if isinstance(answer, SendResult) else SendResult(ok=bool(answer))

@@ -1,0 +1,201 @@
+"""Holds plugins, starts them in order, stops them in reverse, and finds who implements a point.
+
+    registry = Registry()
+    registry.add(echo)
+    await registry.start()
+    registry.get_implementations("chat.message")     # [("echo", <plugin echo>, "answer")]
+    await registry.stop()
+
+A plugin that cannot start stops those that had: half a set of plugins never runs.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, cast
+
+from pydantic import JsonValue
+
+from sessionbot_kit.errors import PluginError
+from sessionbot_kit.extension import Plugin, PluginMeta, check_asks, start_order
+from sessionbot_kit.routes import Route
+
+log = logging.getLogger(__name__)
+
+Sections = Mapping[str, Mapping[str, JsonValue]]
+
+
+class Declared(Protocol):
+    """Anything with a `meta`. It needs no base class."""
+
+    meta: PluginMeta
+
+
+class Registry:
+    """The plugins of one side of the house."""
+
+    def __init__(self, plugins: Iterable[Declared] = (), *, start_timeout_s: float = 30.0) -> None:
+        self._plugins: dict[str, Declared] = {}
+        self._started: list[str] = []
+        self._start_timeout_s = start_timeout_s
+        self.running = False
+        for plugin in plugins:
+            self.add(plugin)
+
+    def add(self, plugin: Declared) -> None:
+        """Join a plugin, before the start. Two plugins never share an id or a prefix."""
+        check_plugin(plugin)
+        meta = plugin.meta
+        if meta.id in self._plugins:
+            raise PluginError(f"there is a plugin {meta.id} already; give one of them another id")
+        for other in self._plugins.values():
+            if shared := set(prefixes_of(other)) & set(prefixes_of(plugin)):
+                raise PluginError(
+                    f"{meta.id} and {other.meta.id} both want {min(shared)}; change one of them"
+                )
+        self._plugins[meta.id] = plugin
+
+    def remove(self, id: str) -> None:
+        """Let a plugin go that does not run."""
+        if id in self._started:
+            raise PluginError(f"{id} is running; stop it first")
+        self._plugins.pop(id, None)
+
+    def get_plugin(self, id: str) -> Any:
+        """The plugin with this id, or None."""
+        return self._plugins.get(id)
+
+    get = get_plugin
+
+    def all_plugins(self) -> list[Declared]:
+        """Every plugin, dependencies first."""
+        metas = start_order(plugin.meta for plugin in self._plugins.values())
+        return [self._plugins[meta.id] for meta in metas]
+
+    def get_implementations(self, point: str) -> list[tuple[str, Any, str]]:
+        """Who implements a point, as (plugin id, plugin, method name), lowest priority first."""
+        found = [
+            (plugin.meta.priority, plugin.meta.id, plugin, plugin.meta.implements[point])
+            for plugin in self._plugins.values()
+            if point in plugin.meta.implements
+        ]
+        return [
+            (id, plugin, method) for _, id, plugin, method in sorted(found, key=lambda f: f[:2])
+        ]
+
+    def routes(self) -> tuple[Route, ...]:
+        """How the plugins that answer messages are found."""
+        return tuple(
+            Route(
+                plugin=id,
+                prefixes=prefixes_of(plugin),
+                default=getattr(plugin, "default", False),
+                priority=plugin.meta.priority,
+                summary=getattr(plugin, "summary", ""),
+            )
+            for id, plugin, _ in self.get_implementations("chat.message")
+        )
+
+    async def start(self, sections: Sections | None = None) -> None:
+        """Configure and start all, or none."""
+        plugins = self.all_plugins()
+        self.running = True
+        try:
+            for plugin in plugins:
+                await self._start_one(plugin, (sections or {}).get(plugin.meta.id, {}))
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def start_one(self, plugin: Declared) -> None:
+        """Join a plugin while the others run; it is not joined when it cannot start."""
+        self.add(plugin)
+        try:
+            self.all_plugins()  # its dependencies must be here
+            await self._start_one(plugin, {})
+        except BaseException:
+            self.remove(plugin.meta.id)
+            raise
+
+    async def stop(self) -> None:
+        """Stop what was started, in reverse; one that fails is logged and stops nobody else."""
+        self.running = False
+        while self._started:
+            plugin = self._plugins[self._started.pop()]
+            try:
+                async with asyncio.timeout(self._start_timeout_s):
+                    await call(getattr(plugin, "stop", _nothing))
+            except Exception:
+                log.exception("plugin did not stop", extra={"plugin": plugin.meta.id})
+
+    async def _start_one(self, plugin: Declared, section: Mapping[str, JsonValue]) -> None:
+        id = plugin.meta.id
+        if hasattr(plugin, "configure"):
+            await call(plugin.configure, section)
+        plugin.registry = self  # type: ignore[attr-defined]  # given to whoever wants to look around
+        try:
+            async with asyncio.timeout(self._start_timeout_s):
+                await call(getattr(plugin, "start", _nothing))
+        except TimeoutError as error:
+            raise PluginError(
+                f"{id} did not start within {self._start_timeout_s:g} s; look at its start()"
+            ) from error
+        self._started.append(id)
+
+    async def call_extension(self, point: str, *args: Any) -> list[Any]:
+        """Ask everybody who implements a point; what is not None comes back, in order."""
+        answers = [
+            await call(getattr(plugin, method), *args)
+            for _, plugin, method in self.get_implementations(point)
+        ]
+        return [answer for answer in answers if answer is not None]
+
+    async def call_extension_chain(self, point: str, ctx: dict[str, Any]) -> dict[str, Any]:
+        """Pass `ctx` from one to the next; `ctx["abort"] = True` ends the chain."""
+        for _, plugin, method in self.get_implementations(point):
+            answer = await call(getattr(plugin, method), ctx)
+            ctx = ctx if answer is None else answer
+            if ctx.get("abort"):
+                break
+        return ctx
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._plugins
+
+    def __len__(self) -> int:
+        return len(self._plugins)
+
+
+async def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call what may be sync or async; sync code runs in a thread, so that nobody waits for it."""
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        outcome = function(*args, **kwargs)
+    else:
+        outcome = await asyncio.to_thread(function, *args, **kwargs)
+    return await outcome if inspect.isawaitable(outcome) else outcome
+
+
+def check_plugin(plugin: object) -> None:
+    """Refuse what cannot work, with a sentence, before anything runs."""
+    meta = getattr(plugin, "meta", None)
+    if not isinstance(meta, PluginMeta):
+        name = getattr(plugin, "__name__", type(plugin).__name__)
+        hint = "write @plugin above it" if callable(plugin) else "give it a meta = PluginMeta(...)"
+        raise PluginError(f"{name} is no plugin; {hint}")
+    if isinstance(plugin, type):
+        raise PluginError(f"{plugin.__name__} is a class; join an instance: {plugin.__name__}()")
+    for point, method in meta.implements.items():
+        function = getattr(plugin, method, None)
+        if not callable(function):
+            raise PluginError(f"{meta.id} implements {point} by {method}, which it does not have")
+        if point == "chat.message":
+            check_asks(function, meta.id)
+
+
+def prefixes_of(plugin: Declared) -> tuple[str, ...]:
+    return cast(Plugin, plugin).prefixes if hasattr(plugin, "prefixes") else ()
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,193 @@
+"""The one thread that writes: group commit without a timer.
+
+    writer.submit(job, future, on_commit)      # from the loop
+    # thread: take everything that waits, BEGIN IMMEDIATE, run each job, COMMIT (one fsync)
+    # loop:   one call for the whole group: on_commit for each, then its future
+
+While one group is being synced, the next one gathers by itself: the busier the store, the larger
+the groups. A job that fails takes nobody along: its group is rolled back and run again, each job
+behind a savepoint of its own. So a job may run twice and must depend on the transaction alone.
+"""
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+from sessionbot_kit.errors import KitError, StoreError
+from sessionbot_kit.stores.sqlite.faults import fault
+from sessionbot_kit.stores.sqlite.transaction import Transaction
+
+MAX_GROUP: Final = 512
+
+OF_THE_ROW: Final = frozenset(
+    {
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_TOOBIG,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_RANGE,
+    }
+)
+
+JobFunction = Callable[[Transaction], Any]
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One change. `run` happens on the thread, `on_commit` in the loop once it is on the disk.
+
+    Without `run` it is only a look whether another process has written.
+    """
+
+    run: JobFunction | None
+    future: asyncio.Future[Any]
+    on_commit: Callable[[Any], Any] | None = None
+    value: Any = None
+    error: BaseException | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Jobs that share a transaction; `foreign`: another process has written before it."""
+
+    jobs: list[Job] = field(default_factory=list)
+    foreign: bool = False
+    looked_at: float = 0.0
+
+
+class Writer:
+    """Owns the writing connection and the thread that uses it."""
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        path: Path,
+        loop: asyncio.AbstractEventLoop,
+        on_group: Callable[[Group], None],
+    ) -> None:
+        self._db = db
+        self._path = path
+        self._loop = loop
+        self._on_group = on_group
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._transaction = Transaction(db)
+        self._thread = threading.Thread(target=self._work, name=f"store-writer {path.name}")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        self._queue.put(job)
+
+    async def stop(self) -> None:
+        """Write what waits, then end."""
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _work(self) -> None:
+        stopping = False
+        while not stopping:
+            group = Group()
+            item = self._queue.get()
+            while True:
+                if item is None:
+                    stopping = True  # the others of this group are still written
+                else:
+                    group.jobs.append(item)
+                if len(group.jobs) >= MAX_GROUP:
+                    break
+                try:
+                    item = self._queue.get_nowait()
+                except Empty:
+                    break
+            if group.jobs:
+                self._write(group)
+                self._loop.call_soon_threadsafe(self._on_group, group)
+        self._db.close()
+
+    def _write(self, group: Group) -> None:
+        try:
+            if all(job.run is None for job in group.jobs):
+                self._look(group)
+            else:
+                self._together(group)
+        except Exception as error:
+            self._roll_back()
+            if _is_of_the_world(error):
+                self._fail(group, error)
+            else:
+                self._one_by_one(group)
+
+    def _together(self, group: Group) -> None:
+        transaction = self._transaction
+        self._db.execute("BEGIN IMMEDIATE")
+        self._look(group)
+        for job in group.jobs:
+            if job.run is not None:
+                job.value = job.run(transaction)
+        transaction.flush()
+        self._db.execute("COMMIT")
+
+    def _one_by_one(self, group: Group) -> None:
+        self._transaction.alone = True
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._look(group)
+            for job in group.jobs:
+                if job.run is not None:
+                    self._behind_a_savepoint(job, job.run)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            self._fail(group, error)
+        finally:
+            self._transaction.alone = False
+
+    def _look(self, group: Group) -> None:
+        group.looked_at = time.monotonic()
+        group.foreign = self._transaction.look() or group.foreign
+
+    def _behind_a_savepoint(self, job: Job, run: JobFunction) -> None:
+        self._db.execute("SAVEPOINT job")
+        try:
+            job.value = run(self._transaction)
+            self._transaction.flush()
+        except Exception as error:
+            if isinstance(error, sqlite3.Error) and _is_of_the_world(error):
+                raise
+            self._transaction.forget()
+            self._db.execute("ROLLBACK TO job")
+            job.error = self._told(error)
+        self._db.execute("RELEASE job")
+
+    def _roll_back(self) -> None:
+        self._transaction.forget()
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def _fail(self, group: Group, error: Exception) -> None:
+        for job in group.jobs:
+            job.error = job.error or self._told(error)
+
+    def _told(self, error: Exception) -> Exception:
+        match error:
+            case KitError():
+                return error
+            case sqlite3.Error():
+                told = fault(error, self._path)
+            case _:
+                told = StoreError(f"{self._path}: a row could not be written: {error}")
+        told.__cause__ = error
+        return told
+
+
+def _is_of_the_world(error: Exception) -> bool:
+    """Whether the disk or a lock is the reason, so that no other row would fare better."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF not in OF_THE_ROW
