@@ -10,6 +10,7 @@
     │   ├── RecordError     a record of a swarm that must not be believed
     │   └── LinkClosed      the other side has gone
     ├── ChannelError        the platform's: a channel that could not send or receive
+    │   └── NodeError       one node of a network that refused, lied or did not answer
     └── StoreError          the world's: a disk, a lock, a file
         ├── StoreBusy       locked by somebody for too long
         ├── StoreFull       no room on the disk
@@ -72,6 +73,18 @@ class LinkClosed(WireError):
 
 class ChannelError(KitError):
     """A channel could not send or receive."""
+
+
+class NodeError(ChannelError):
+    """One node of a network refused, lied or did not answer; another may do better.
+
+    `status` is the code that it gave (0 when it gave none) and `body` what came with it.
+    """
+
+    def __init__(self, status: int, detail: str, *, body: object = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.body = body
 
 
 class StoreError(KitError):
