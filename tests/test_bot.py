@@ -51,7 +51,11 @@ async def test_a_bot_remembers_across_a_restart(tmp_path: Path) -> None:
 
 async def test_a_bot_that_is_not_running_remembers_from_one_message_to_the_next() -> None:
     bot = Bot(count)
-    assert [await bot.hear("!count") for _ in range(3)] == [["number 1"], ["number 2"], ["number 3"]]
+    assert [await bot.hear("!count") for _ in range(3)] == [
+        ["number 1"],
+        ["number 2"],
+        ["number 3"],
+    ]
     assert not bot.running
 
 
@@ -198,7 +202,7 @@ async def test_after_a_start_that_failed_the_bot_can_start(tmp_path: Path) -> No
 
 
 async def test_a_store_that_is_no_store_is_refused_with_what_to_write() -> None:
-    with pytest.raises(KitError, match="names no store; write sqlite:///bot.db"):
+    with pytest.raises(KitError, match=r"names no store; write sqlite:///bot\.db"):
         await Bot(echo, store="mysql://somewhere").start()
 
 
