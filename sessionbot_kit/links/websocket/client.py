@@ -151,9 +151,7 @@ class ClientLink(WebSocketLink):
 
     def _judge(self, connection: Connection) -> None:
         """Decide whether it makes sense to call again."""
-        code = connection.code or connection.socket.close_code
-        reason = connection.reason or connection.socket.close_reason
-        log.info("connection over", extra={"link": self.name, "code": code, "reason": reason})
+        code, reason = connection.code, connection.reason
         self._violations = self._violations + 1 if code in VIOLATIONS else 0
         if code in FINAL_CODES:
             self.finish(f"the server has ended it with {code}: {reason}")

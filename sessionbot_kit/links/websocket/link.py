@@ -63,15 +63,27 @@ class Connection:
         self.over = asyncio.Event()
 
     def end(self, code: int | None, reason: str = "") -> None:
-        """Say that it is over; None when the socket has closed by itself."""
+        """Say that it is over, and with which close code: theirs or ours, None without one."""
         if not self.over.is_set():
             self.code, self.reason = code, reason
             self.over.set()
 
-    async def close(self) -> None:
-        """Close the socket with what `end` was told."""
+    def lost(self, error: ConnectionClosed) -> None:
+        """The socket has closed by itself."""
+        close = error.rcvd or error.sent
+        if close is not None:
+            self.end(close.code, close.reason)
+        else:
+            self.end(None, "without a close frame")
+
+    async def close(self, timeout_s: float) -> None:
+        """Close the socket with what `end` was told; a peer that does not read cannot stop us."""
         reason = self.reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
-        await self.socket.close(self.code or NORMAL, reason)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.socket.close(self.code or NORMAL, reason)
+        except TimeoutError:
+            self.socket.transport.abort()
 
 
 class WebSocketLink:
@@ -230,15 +242,19 @@ class WebSocketLink:
             connection.end(None)
             if self._connection is connection:
                 self.detach()
-        await connection.close()
+        await connection.close(self._rules.close_timeout_s)
+        log.info(
+            "connection over",
+            extra={"link": self.name, "code": connection.code, "reason": connection.reason},
+        )
 
     async def _read(self, connection: Connection) -> None:
         socket = connection.socket
         try:
             while not connection.over.is_set():
                 self._take(await socket.recv(decode=False), connection)
-        except ConnectionClosed:
-            connection.end(None)
+        except ConnectionClosed as error:
+            connection.lost(error)
         except FragmentError as error:
             connection.end(BAD_TEXT if error.code == "bad_utf8" else TOO_BIG, str(error))
         except WireError as error:
@@ -293,8 +309,8 @@ class WebSocketLink:
                 count += 1
                 if count % FRAMES_IN_A_ROW == 0:
                     await asyncio.sleep(0)
-        except ConnectionClosed:
-            connection.end(None)
+        except ConnectionClosed as error:
+            connection.lost(error)
 
     async def _watch(self, connection: Connection) -> None:
         """Count the time that the peer has had, by ticks: a loop that stood still takes none."""

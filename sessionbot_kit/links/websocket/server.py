@@ -203,7 +203,7 @@ class LinkServer:
             link.expire_after(self._rules.linger_s, "the kernel did not come back")
             return
         log.warning("no link made", extra={"peer": socket.identity, "reason": connection.reason})
-        await connection.close()
+        await connection.close(self._rules.close_timeout_s)
 
     async def _greeting(self, connection: Connection) -> Greeting:
         while True:
