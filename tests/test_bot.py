@@ -51,7 +51,11 @@ async def test_a_bot_remembers_across_a_restart(tmp_path: Path) -> None:
 
 async def test_a_bot_that_is_not_running_remembers_from_one_message_to_the_next() -> None:
     bot = Bot(count)
-    assert [await bot.hear("!count") for _ in range(3)] == [["number 1"], ["number 2"], ["number 3"]]
+    assert [await bot.hear("!count") for _ in range(3)] == [
+        ["number 1"],
+        ["number 2"],
+        ["number 3"],
+    ]
     assert not bot.running
 
 
