@@ -202,7 +202,7 @@ async def test_after_a_start_that_failed_the_bot_can_start(tmp_path: Path) -> No
 
 
 async def test_a_store_that_is_no_store_is_refused_with_what_to_write() -> None:
-    with pytest.raises(KitError, match="names no store; write sqlite:///bot.db"):
+    with pytest.raises(KitError, match=r"names no store; write sqlite:///bot\.db"):
         await Bot(echo, store="mysql://somewhere").start()
 
 
