@@ -107,8 +107,8 @@ def test_root_dir_is_another_name_for_the_home(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_home_may_begin_with_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/ada")
-    assert Settings(home="~/bot").home == Path("/home/ada/bot")
+    monkeypatch.setenv("HOME", "/people/ada")
+    assert Settings(home="~/bot").home == Path("/people/ada/bot")
 
 
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
