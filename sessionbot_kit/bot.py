@@ -70,8 +70,8 @@ class Bot:
     async def start(self) -> Self:
         """Begin to listen. Starting twice is harmless."""
         async with self._door:
-            self._stays = True
             await self._begin()
+            self._stays = True
         return self
 
     async def stop(self) -> None:
