@@ -26,10 +26,12 @@ from sessionbot_kit.events import Feed, HouseEvent
 from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.kernel import PluginKernel
 from sessionbot_kit.links.memory import memory_link
-from sessionbot_kit.registry import Declared
+from sessionbot_kit.registry import Declared, prefixes_of
+from sessionbot_kit.sessions import SessionManager
 from sessionbot_kit.settings import Settings
 from sessionbot_kit.store import Store
 from sessionbot_kit.stores import open_store
+from sessionbot_kit.tables import Table
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +98,24 @@ class Bot:
         if self._gateway is None:
             raise UsageError(f"{self.name} is not running; await bot.start() first")
         return self._gateway
+
+    @property
+    def sessions(self) -> SessionManager:
+        """What the bot remembers of everybody it has talked to."""
+        return SessionManager(self.gateway.store)
+
+    @property
+    def plugins(self) -> Table:
+        """What the bot can do, as a table."""
+        rows = [
+            (
+                plugin.meta.id,
+                " ".join(prefixes_of(plugin)) or "anything else",
+                getattr(plugin, "summary", ""),
+            )
+            for plugin in self.kernel.registry.all_plugins()
+        ]
+        return Table(f"Plugins of {self.name}", ("plugin", "answers to", "what it does"), rows)
 
     @property
     def running(self) -> bool:
