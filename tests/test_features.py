@@ -10,7 +10,7 @@ ROWS = re.findall(r"^\| (F\d{3}) \|.*$", TABLE, re.MULTILINE)
 SHOWN_BY = sorted(set(re.findall(r"`([\w/]+\.py)::(\w+)`", TABLE)))
 
 
-def tests_in(path: Path) -> set[str]:
+def names_in(path: Path) -> set[str]:
     tree = ast.parse(path.read_text("utf-8"))
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     return {node.name for node in ast.walk(tree) if isinstance(node, functions)}
@@ -20,7 +20,7 @@ def test_every_test_that_is_named_exists() -> None:
     missing = [
         f"{file}::{name}"
         for file, name in SHOWN_BY
-        if not (path := ROOT / "tests" / file).exists() or name not in tests_in(path)
+        if not (path := ROOT / "tests" / file).exists() or name not in names_in(path)
     ]
     assert missing == []
 
