@@ -27,7 +27,7 @@ BANNED = [
     (re.compile(r"\bwhilst\b", re.I), "write while"),
     (re.compile(r"\b(?:TODO|FIXME|XXX)\b"), "do it now, or note it where work is planned"),
     (
-        re.compile(r"(?<![\w./~])/(?:home/(?!a\b)|(?:root|Users|work|opt)/\w)"),
+        re.compile(r"(?<![\w./~])/(?:home/(?!a\b)\w|(?:root|Users|work|opt)/\w)"),
         "the path of one machine",
     ),
 ]
