@@ -78,7 +78,9 @@ class Writer:
         self._on_group = on_group
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._transaction = Transaction(db)
-        self._thread = threading.Thread(target=self._work, name=f"store-writer {path.name}")
+        self._thread = threading.Thread(
+            target=self._work, name=f"store-writer {path.name}", daemon=True
+        )
 
     def start(self) -> None:
         self._thread.start()
