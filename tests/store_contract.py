@@ -115,7 +115,7 @@ class SessionContract:
             ({"user": "ada", "interface": "web"}, []),
             ({"states": []}, []),
         ):
-            listed = await store.sessions(**criteria)  # type: ignore[arg-type]  # one at a time
+            listed = await store.sessions(**criteria)
             assert [session.id for session in listed] == [session.id for session in found]
 
     async def test_variables_are_replaced_and_kept(self, place: Place) -> None:
