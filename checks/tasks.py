@@ -41,7 +41,7 @@ def orphans(source: str) -> Iterator[int]:
 def orphans_of(root: Path) -> list[str]:
     """List the orphans of the package, as places that an editor can open."""
     return [
-        f"{path.relative_to(root)}:{line}: a task outside a TaskGroup or a Crew; use one, or name its parent"
+        f"{path.relative_to(root)}:{line}: a task outside a TaskGroup or a Crew; name its parent"
         for path in project_files(root, ".py")
         if path.is_relative_to(root / "sessionbot_kit") and path.name != CREW
         for line in orphans(path.read_text("utf-8"))

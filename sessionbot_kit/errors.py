@@ -12,6 +12,7 @@
     │       └── VariableQuotaExceeded   its variables take too much room
     ├── WireError           theirs: a peer that breaks the rules
     │   ├── FragmentError   a fragment that must not be believed
+    │   ├── RecordError     a record of a swarm that must not be believed
     │   └── LinkClosed      the other side has gone
     ├── AccessError         the visitor's: somebody who may not come in, or not now
     │   ├── TokenUnknown    nobody was given this token, or it was replaced
@@ -20,6 +21,7 @@
     │   ├── TokenEnded      its session has expired or was closed
     │   └── RateLimited     too much at once
     ├── ChannelError        the platform's: a channel that could not send or receive
+    │   └── NodeError       one node of a network that refused, lied or did not answer
     └── StoreError          the world's: a disk, a lock, a file
         ├── StoreBusy       locked by somebody for too long
         ├── StoreFull       no room on the disk
@@ -92,6 +94,10 @@ class FragmentError(WireError):
         self.fatal = fatal
 
 
+class RecordError(WireError):
+    """A record that somebody left in a swarm must not be believed."""
+
+
 class LinkClosed(WireError):
     """The other side of a link has gone."""
 
@@ -138,6 +144,18 @@ class RateLimited(AccessError):
 
 class ChannelError(KitError):
     """A channel could not send or receive."""
+
+
+class NodeError(ChannelError):
+    """One node of a network refused, lied or did not answer; another may do better.
+
+    `status` is the code that it gave (0 when it gave none) and `body` what came with it.
+    """
+
+    def __init__(self, status: int, detail: str, *, body: object = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.body = body
 
 
 class StoreError(KitError):

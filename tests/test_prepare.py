@@ -27,6 +27,8 @@ case "$*" in
         for spec; do :; done
         echo "install $spec" >> calls
         if [ "$FAKE" = killed ]; then kill -9 0; fi
+        if [ "$FAKE" = full ]; then echo "ERROR: [Errno 28] No space left on device"; exit 1; fi
+        if [ "$FAKE" = broken ]; then echo "error: metadata-generation-failed"; exit 1; fi
         if [ "$FAKE" = offline ]; then
             echo "ERROR: No matching distribution found for pydantic>=2.11"; exit 1
         fi
@@ -134,6 +136,21 @@ def test_a_failed_download_is_one_sentence_and_is_tried_again(house: House) -> N
     house.calls()
     assert house.prepare()[0] == 0
     assert house.calls() == ALL[1:]
+
+
+@pytest.mark.parametrize(
+    ("fake", "advice"),
+    [
+        ("full", "make room on the disk and"),
+        ("broken", "see .venv/install.log, mend what it names"),
+    ],
+)
+def test_an_install_that_fails_for_another_reason_gets_other_advice(
+    house: House, fake: str, advice: str
+) -> None:
+    status, said = house.prepare(fake=fake)
+    assert status == 1
+    assert f"); {advice}" in said
 
 
 def test_a_package_without_a_build_for_this_machine_is_left_out_aloud(house: House) -> None:

@@ -4,6 +4,8 @@ Several processes may open a new file at the same moment: one of them makes the 
 transaction together with their version number, and the others wait for it.
 """
 
+import contextlib
+import os
 import sqlite3
 import sys
 import time
@@ -47,12 +49,15 @@ def connect_reader(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
 
 def _open(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(
             f"the folder {path.parent} cannot be made: {error.strerror}; "
             "choose another folder, or change its permissions"
         ) from error
+    with contextlib.suppress(OSError):  # where it cannot be made, SQLite says why
+        # What people said is nobody else's to read: the file is private from its first byte.
+        os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
     try:
         # Each connection belongs to one thread at a time; it is opened here and used there.
         return sqlite3.connect(
