@@ -18,7 +18,7 @@ from sessionbot_kit.context import Summary
 from sessionbot_kit.models import Session, SessionKey, StoredMessage
 from sessionbot_kit.sessions.lifecycle import expires_at, state_at
 from sessionbot_kit.sessions.policy import SessionPolicy
-from sessionbot_kit.store import ENDED, Loaded
+from sessionbot_kit.store import ENDED, Loaded, SessionRef
 from sessionbot_kit.tables import Card, Table
 
 SHOWN_LINES: Final = 20
@@ -219,6 +219,20 @@ def spelled(key: SessionKey) -> str:
     """A key as one writes it: interface/chat/user, with `bot:` before it unless that is default."""
     name = f"{key.interface}/{key.chat}/{key.user}"
     return name if key.bot == "default" else f"{key.bot}:{name}"
+
+
+def reference(text: str) -> SessionRef:
+    """What somebody typed to name a session: 7, an id, or interface/chat/user."""
+    if text.isdecimal():
+        return int(text)
+    if text.count("/") < 2:
+        return text
+    bot, colon, rest = text.partition(":")
+    if not colon or "/" in bot:
+        bot, rest = "default", text
+    interface, _, rest = rest.partition("/")
+    chat, _, user = rest.rpartition("/")
+    return SessionKey(bot, interface, chat, user)
 
 
 def _mapping(value: JsonValue) -> Mapping[str, JsonValue]:
