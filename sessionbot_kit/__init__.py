@@ -17,6 +17,7 @@ from sessionbot_kit.extension import Plugin, PluginMeta, plugin
 from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.kernel import PluginKernel
 from sessionbot_kit.models import IncomingMessage, Media, OutgoingMessage
+from sessionbot_kit.settings import Settings
 
 __version__ = "0.1.0"
 
@@ -32,5 +33,6 @@ __all__ = [
     "Plugin",
     "PluginKernel",
     "PluginMeta",
+    "Settings",
     "plugin",
 ]

@@ -13,32 +13,36 @@ may forget a frame only then; what was not asked past is delivered again after a
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Annotated, Protocol, Self
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, StoredMessage
 from sessionbot_kit.routes import Route
+
+# Bounds that are kept where a frame comes in from a peer.
+Name = Annotated[str, Field(min_length=1, max_length=512)]
+Count = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
     """A kernel introduces itself: which bot it serves, with which plugins."""
 
-    bot: str
-    kernel: str
-    routes: tuple[Route, ...] = ()
+    bot: Name
+    kernel: Name
+    routes: Annotated[tuple[Route, ...], Field(max_length=10_000)] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A turn to run and all that its plugin may see; `attempt` and `epoch` fence stale answers."""
 
-    turn: str
-    attempt: int
-    epoch: int
-    plugin: str
-    session_id: str
+    turn: Name
+    attempt: Count
+    epoch: Count
+    plugin: Name
+    session_id: Name
     message: IncomingMessage
     variables: Mapping[str, JsonValue] = field(default_factory=dict)
     window: tuple[StoredMessage, ...] = ()
@@ -48,21 +52,21 @@ class Offer:
 class Result:
     """What came of a turn: replies and changed variables, or the error that ended it."""
 
-    turn: str
-    attempt: int
-    epoch: int
+    turn: Name
+    attempt: Count
+    epoch: Count
     replies: tuple[OutgoingMessage, ...] = ()
     variables: Mapping[str, JsonValue] | None = None  # None: unchanged
     error: str | None = None  # for the log; the person is told politely
-    ms: float = 0.0
+    ms: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something worth showing while a turn runs, such as "typing"."""
 
-    turn: str
-    kind: str
+    turn: Name
+    kind: Name
     detail: Mapping[str, JsonValue] = field(default_factory=dict)
 
 

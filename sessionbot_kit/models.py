@@ -262,6 +262,8 @@ class Session(Model):
     created_at: Moment
     last_activity: Moment
     expires_at: Moment | None = None
+    metadata: Mapping[str, JsonValue] = Field(default_factory=dict)
+    version: int = 0  # +1 with each change, other than an appended message
 
 
 class StoredMessage(Model):
