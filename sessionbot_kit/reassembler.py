@@ -82,6 +82,9 @@ class Reassembler:
         try:
             return self._feed(frame, now)
         except FragmentError as error:
+            if error.code in _REFUSES_ALL and error.message_id in self._gone:
+                self.counts.late += 1
+                return None
             self.counts.rejected += 1
             if error.message_id is not None:
                 self._refuse(error.message_id, remember=error.code in _REFUSES_ALL)

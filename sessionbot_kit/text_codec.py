@@ -51,10 +51,7 @@ class TextPayload:
         if self._cuts is None:
             cuts = array("Q", [0])
             while (stop := cuts[-1] + self._fragment_bytes) < self.size:
-                # The bytes inside a code point begin with the bits 10; it has at most three.
-                window = self._layout.read(stop - 3, stop + 1)
-                inside = next(n for n in range(4) if window[3 - n] & 0xC0 != 0x80)
-                cuts.append(stop - inside)
+                cuts.append(self._layout.boundary(stop))
             cuts.append(self.size)
             self._cuts = cuts
         return self._cuts
