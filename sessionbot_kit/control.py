@@ -13,15 +13,16 @@ message, so nothing that a person types can become one of them.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
+import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from sessionbot_kit.errors import WireError
 
 FRAGMENT_BYTES = 65_536  # what every peer takes in one frame; 64 KiB measured best under load
 FRAGMENT_COST = 256  # charged on top of a fragment's bytes, so that tiny ones are not free
-MAX_GAPS = 1_024  # an honest peer leaves at most one gap a message that it may still send again
+MAX_OPEN = 1_024  # messages that are not acknowledged; so there are never more gaps than that
 MIB = 1_048_576
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
@@ -29,7 +30,7 @@ _STRICT = ConfigDict(extra="forbid", strict=True)
 Seq = Annotated[int, Field(ge=1, le=2**53 - 1)]  # every JSON reader can hold it exactly
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Name = Annotated[str, Field(max_length=128, pattern=r"^[!-~]*$")]
-Pairs = Annotated[tuple[tuple[Seq, Seq], ...], Field(max_length=MAX_GAPS + 1)]
+Pairs = Annotated[tuple[tuple[Seq, Seq], ...], Field(max_length=MAX_OPEN + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +41,24 @@ class Terms:
 
     window: Annotated[int, Field(ge=4 * FRAGMENT_BYTES, le=2**31)] = MIB
     message_bytes: Annotated[int, Field(ge=FRAGMENT_BYTES, le=2**40)] = 64 * MIB
-    unfinished: Annotated[int, Field(ge=1, le=65_536)] = 64
+    unfinished: Annotated[int, Field(ge=1, le=MAX_OPEN)] = 64
     unfinished_bytes: Annotated[int, Field(ge=FRAGMENT_BYTES, le=2**40)] = 96 * MIB
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How far a receiver has come: all up to `floor`, the ranges of `done`, and bytes of others."""
+    """How far a receiver has come.
+
+    It has dealt with everything up to `floor` and in the ranges of `done`, it has each of `whole`
+    and waits for its application, and of `partial` it has what comes before a position.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     floor: Count = 0
     done: Pairs = ()
-    partial: Annotated[tuple[tuple[Seq, Count], ...], Field(max_length=65_536)] = ()
+    whole: Annotated[tuple[Seq, ...], Field(max_length=MAX_OPEN)] = ()
+    partial: Annotated[tuple[tuple[Seq, Count], ...], Field(max_length=MAX_OPEN)] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +131,14 @@ def from_json(document: str | bytes) -> Control:
         raise WireError(
             f"a control message cannot be read: {where}: {fault['msg']}; check the peer's version"
         ) from error
+
+
+def to_document(control: Control) -> dict[str, Any]:
+    """Lay a value out, for a codec that takes documents."""
+    document: dict[str, Any] = _ADAPTER.dump_python(control, mode="json")
+    return document
+
+
+def from_document(document: dict[str, Any]) -> Control:
+    """Read a value from a document that a codec brought."""
+    return from_json(orjson.dumps(document))

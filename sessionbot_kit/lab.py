@@ -26,6 +26,7 @@ MEMORY = ".laid.json"
 PACKAGE = Path(__file__).parent
 QUIET = (
     "--ServerApp.log_level=WARN",
+    "--LabApp.log_level=WARN",
     "--LabApp.news_url=",
     "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
 )

@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sessionbot_kit.control import FRAGMENT_BYTES, FRAGMENT_COST, MIB, Report, Terms
+from sessionbot_kit.control import FRAGMENT_BYTES, FRAGMENT_COST, MAX_OPEN, MIB, Report, Terms
 from sessionbot_kit.errors import UsageError, WireError
 
 SMALL_IN_A_ROW = 16
@@ -62,11 +62,11 @@ class Lanes:
         self,
         *,
         step: int = FRAGMENT_BYTES,
-        max_messages: int = 1_024,
+        max_messages: int = MAX_OPEN,
         max_bytes: int = 96 * MIB,
     ) -> None:
         self.step = step
-        self.max_messages = max_messages
+        self.max_messages = min(max_messages, MAX_OPEN)
         self.max_bytes = max_bytes
         self._parcels: dict[int, Parcel] = {}
         self._terms = Terms()
@@ -251,12 +251,13 @@ class Lanes:
 
     def resume(self, report: Report, terms: Terms) -> list[int]:
         """Go on after a connection is made, from where the receiver is; returns what it has."""
-        partial = dict(report.partial)
-        for seq, offset in partial.items():
-            parcel = self._parcels.get(seq)
-            if parcel is None or offset > parcel.sent:
+        positions = dict(report.partial)
+        for seq in report.whole:
+            positions[seq] = self._parcels[seq].end if seq in self._parcels else -1
+        for seq, position in positions.items():
+            if seq not in self._parcels or position > self._parcels[seq].sent:
                 raise WireError(
-                    f"message {seq} was reported up to {offset:,} and never sent so far; "
+                    f"message {seq} was reported up to {position:,} and never sent so far; "
                     "the connection cannot go on"
                 )
         freed = self.acknowledge(report.floor, report.done)
@@ -265,9 +266,9 @@ class Lanes:
         self._granted = terms.window
         waiting = []
         for parcel in self._parcels.values():
-            offset = partial.get(parcel.seq, 0)
+            position = positions.get(parcel.seq, 0)
             # Cuts fall where they fell before.
-            parcel.sent = offset - offset % self.step if offset < parcel.end else parcel.end
+            parcel.sent = position - (position % self.step if position < parcel.end else 0)
             if 0 < parcel.sent < parcel.end:
                 self._line_up(parcel)  # it holds memory over there: before all others
             elif not parcel.sent:

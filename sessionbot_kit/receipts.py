@@ -15,7 +15,7 @@ slow. The one rule to remember: what is not handled is reported as ours but neve
 from bisect import bisect_left
 from collections.abc import Mapping
 
-from sessionbot_kit.control import FRAGMENT_COST, MAX_GAPS, Ack, Report, Terms
+from sessionbot_kit.control import FRAGMENT_COST, MAX_OPEN, Ack, Report, Terms
 from sessionbot_kit.errors import WireError
 
 MAX_UNHANDLED = 256  # finished messages that wait for the application before credit stops
@@ -63,6 +63,10 @@ class Receipts:
 
     def complete(self, seq: int, size: int) -> None:
         """A message is here as a whole and waits for the application."""
+        if len(self.unhandled) >= MAX_OPEN:
+            raise WireError(
+                f"more than {MAX_OPEN:,} messages came without an acknowledgement; wait for some"
+            )
         self.unhandled[seq] = size
         self.unhandled_bytes += size
 
@@ -91,9 +95,9 @@ class Receipts:
             index -= 1
             first = self.done.pop(index)[0]
         self.done.insert(index, (first, last))
-        if len(self.done) > MAX_GAPS:
+        if len(self.done) > MAX_OPEN:
             raise WireError(
-                f"more than {MAX_GAPS:,} messages are missing between others; "
+                f"more than {MAX_OPEN:,} messages are missing between others; "
                 "number messages without gaps"
             )
 
@@ -102,9 +106,13 @@ class Receipts:
         """Whether enough was consumed to tell the sender about it."""
         return self._grantable() - self.granted >= self.terms.window // 2
 
+    @property
+    def withheld(self) -> bool:
+        """Whether credit stops because the application is slow."""
+        return self.unhandled_bytes >= self.terms.window or len(self.unhandled) >= MAX_UNHANDLED
+
     def _grantable(self) -> int:
-        slow = self.unhandled_bytes >= self.terms.window or len(self.unhandled) >= MAX_UNHANDLED
-        return self.granted if slow else self._received + self.terms.window
+        return self.granted if self.withheld else self._received + self.terms.window
 
     def ack(self) -> Ack:
         """The news for the sender, which count as told from now on."""
@@ -114,5 +122,5 @@ class Receipts:
 
     def report(self, partial: Mapping[int, int]) -> Report:
         """How far we are, for a new connection; `partial` is what reassembly holds."""
-        held = {**partial, **self.unhandled}
-        return Report(self.floor, tuple(self.done), tuple(sorted(held.items())))
+        whole = tuple(sorted(self.unhandled))
+        return Report(self.floor, tuple(self.done), whole, tuple(sorted(partial.items())))

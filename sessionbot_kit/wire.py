@@ -242,6 +242,16 @@ class Wire:
         """When to poll again even if nothing happens."""
         return self._ack_by if self.state is State.OPEN else None
 
+    @property
+    def pressing(self) -> bool:
+        """Whether there is something to say that is not a message of ours."""
+        return (
+            self._greeting is not None
+            or bool(self._refusals)
+            or self.receipts.unacknowledged >= ACK_EVERY
+            or self.receipts.credit_due
+        )
+
     def poll(self, now: float) -> Control | Piece | None:
         """What to send now."""
         if self._greeting is not None:

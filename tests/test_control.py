@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessionbot_kit.control import (
-    MAX_GAPS,
+    MAX_OPEN,
     Ack,
     Control,
     Greeting,
@@ -26,6 +26,7 @@ reports = st.builds(
     Report,
     floor=counts,
     done=pairs,
+    whole=st.lists(seqs, max_size=5).map(tuple),
     partial=st.lists(st.tuples(seqs, counts), max_size=5).map(tuple),
 )
 controls = st.one_of(
@@ -98,7 +99,7 @@ def test_the_smallest_terms_are_accepted() -> None:
 
 
 def test_more_gaps_than_an_honest_peer_leaves_are_refused() -> None:
-    gaps = tuple((2 * n, 2 * n) for n in range(1, MAX_GAPS + 3))
+    gaps = tuple((2 * n, 2 * n) for n in range(1, MAX_OPEN + 3))
     assert from_json(to_json(Ack(1, gaps[:-1])))
     with pytest.raises(WireError, match="done"):
         from_json(to_json(Ack(1, gaps)))

@@ -273,7 +273,7 @@ def test_after_a_cut_what_is_whole_over_there_is_not_sent_again() -> None:
     lanes.push(450, "a")
     lanes.push(10, "a")
     sent(lanes)
-    lanes.resume(Report(partial=((1, 450),)), PLENTY)
+    lanes.resume(Report(whole=(1,)), PLENTY)
     assert order(lanes) == [2]
     assert lanes.unacknowledged == 2
 
@@ -296,14 +296,23 @@ def test_after_a_cut_the_credit_begins_anew() -> None:
     assert len(sent(lanes)) == 1
 
 
-@pytest.mark.parametrize("partial", [(1, 201), (2, 1), (9, 0)])
-def test_a_report_of_bytes_that_were_never_sent_is_a_fault(partial: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    "report",
+    [
+        Report(partial=((1, 201),)),
+        Report(partial=((2, 1),)),
+        Report(partial=((9, 0),)),
+        Report(whole=(1,)),
+        Report(whole=(9,)),
+    ],
+)
+def test_a_report_of_what_was_never_sent_is_a_fault(report: Report) -> None:
     lanes = joined()
     lanes.push(450, "a")
     lanes.push(450, "a")
     sent(lanes, 2)
     with pytest.raises(WireError, match="and never sent so far"):
-        lanes.resume(Report(partial=(partial,)), PLENTY)
+        lanes.resume(report, PLENTY)
 
 
 def test_forgetting_begins_again_at_one_and_says_what_is_lost() -> None:
@@ -324,3 +333,7 @@ def test_the_defaults_are_the_promised_ones() -> None:
     assert lanes.step == FRAGMENT_BYTES == 64 * 1024
     assert (lanes.max_messages, lanes.max_bytes) == (1_024, 96 * MIB)
     assert Terms() == Terms(MIB, 64 * MIB, 64, 96 * MIB)
+
+
+def test_more_messages_than_a_receiver_keeps_account_of_are_never_open() -> None:
+    assert Lanes(max_messages=5_000).max_messages == 1_024

@@ -311,3 +311,13 @@ def test_every_room_logs_events_and_no_bodies() -> None:
 )
 def test_the_check_of_rooms_catches_a_body(source: str) -> None:
     assert [fault for call in log_calls(source) for fault in faults(call)]
+
+
+def test_only_doors_decide_where_lines_go() -> None:
+    deciding = {
+        room.stem
+        for room in ROOMS
+        for word in ("addHandler", "basicConfig", "logs.configure", "import configure")
+        if word in room.read_text() and "views" not in room.parts
+    }
+    assert deciding <= {"logs", "cli"}

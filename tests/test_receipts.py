@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessionbot_kit.control import MAX_GAPS, Ack, Report, Terms
+from sessionbot_kit.control import MAX_OPEN, Ack, Report, Terms
 from sessionbot_kit.errors import WireError
 from sessionbot_kit.receipts import MAX_UNHANDLED, Receipts
 
@@ -148,15 +148,23 @@ def test_an_ack_counts_as_told() -> None:
     assert receipts.unacknowledged == 0
 
 
-def test_a_report_counts_whole_messages_as_here_and_half_ones_by_their_bytes() -> None:
+def test_a_report_names_whole_messages_and_how_far_half_ones_are() -> None:
     receipts = Receipts(Terms())
     handle(receipts, 1, 3)
     receipts.complete(4, 77)
-    assert receipts.report({2: 10}) == Report(1, ((3, 3),), ((2, 10), (4, 77)))
+    assert receipts.report({2: 10}) == Report(1, ((3, 3),), (4,), ((2, 10),))
 
 
 def test_a_peer_that_leaves_gaps_everywhere_is_stopped() -> None:
     receipts = Receipts(Terms())
-    handle(receipts, *range(2, 2 * MAX_GAPS + 1, 2))
+    handle(receipts, *range(2, 2 * MAX_OPEN + 1, 2))
     with pytest.raises(WireError, match="more than 1,024 messages are missing"):
-        handle(receipts, 2 * MAX_GAPS + 2)
+        handle(receipts, 2 * MAX_OPEN + 2)
+
+
+def test_a_peer_that_sends_on_without_an_acknowledgement_is_stopped() -> None:
+    receipts = Receipts(Terms())
+    for seq in range(1, MAX_OPEN + 1):
+        receipts.complete(seq, 1)
+    with pytest.raises(WireError, match="more than 1,024 messages came without"):
+        receipts.complete(MAX_OPEN + 1, 1)
