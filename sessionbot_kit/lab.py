@@ -26,6 +26,7 @@ MEMORY = ".laid.json"
 PACKAGE = Path(__file__).parent
 QUIET = (
     "--ServerApp.log_level=WARN",
+    "--LabApp.log_level=WARN",
     "--LabApp.news_url=",
     "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
 )
@@ -39,9 +40,9 @@ class Laid:
     kept: tuple[str, ...] = ()  # changed by their owner, and different from ours
 
 
-def shipped(package: Path = PACKAGE) -> Path:
+def shipped() -> Path:
     """The notebooks of this version: inside the package, or beside it in a repository."""
-    for folder in (package / "notebooks", package.parent / "notebooks"):
+    for folder in (PACKAGE / "notebooks", PACKAGE.parent / "notebooks"):
         if _notebooks(folder):
             return folder
     raise UsageError(

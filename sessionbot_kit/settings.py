@@ -14,17 +14,9 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationError,
-)
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -36,87 +28,24 @@ from pydantic_settings import (
 from sessionbot_kit.config_file import ConfigFile, parse
 from sessionbot_kit.errors import SettingsError
 from sessionbot_kit.layers import Layers, unknown
-from sessionbot_kit.secrecy import mask, reveal, secrets_in
+from sessionbot_kit.models import mend_text
+from sessionbot_kit.secrecy import mask, secrets_in
+from sessionbot_kit.sections import (
+    Count,
+    Courier,
+    Folder,
+    GatewayPort,
+    Log,
+    Plugins,
+    Queues,
+    Seconds,
+    Section,
+)
 
 FILE_NAMES = ("sessionbot.yml", "cobot.yml")
 PREFIX = "SESSIONBOT_"
 
 Place = tuple[str, ...]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
-Folder = Annotated[Path, AfterValidator(Path.expanduser)]
-
-
-def _words(value: object) -> object:
-    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_words)]
-Level = Annotated[
-    Literal["DEBUG", "INFO", "WARNING", "ERROR"],
-    BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
-]
-
-
-class Section(BaseModel):
-    """Settings that belong together."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Courier(Section):
-    """How hard the house tries to hand a reply to its channel."""
-
-    tries: Count = Field(8, description="Tries before a reply becomes a dead letter")
-    first_wait_s: Seconds = Field(1.0, description="Wait before the second try; doubles each time")
-    longest_wait_s: Seconds = Field(300.0, description="Longest wait between two tries")
-    send_timeout_s: Seconds = Field(60.0, description="Time that a channel has for one try")
-
-
-class Queues(Section):
-    """What may wait inside the house."""
-
-    watch_events: Count = Field(1_000, description="Events that a slow view may lag behind")
-
-
-class Log(Section):
-    """What is logged, and how it looks."""
-
-    level: Level = Field(
-        "INFO", description="Least level that is shown; DEBUG shows texts of people"
-    )
-    format: Literal["auto", "json", "console"] = Field(
-        "auto", description="JSON lines, or colors on a console; auto looks for a terminal"
-    )
-
-
-class GatewayPort(Section):
-    """Where plugin kernels and channels of other processes come in."""
-
-    host: str = Field("127.0.0.1", description="Address to listen on; this machine alone")
-    port: Annotated[int, Field(ge=0, le=65_535)] = Field(
-        8089, description="Port to listen on; 0 takes a free one"
-    )
-
-
-class Plugins(Section):
-    """Which plugins run, and a section of its own for each, by its id."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, dict[str, Any]]
-
-    enabled: Names = Field((), description="Plugins to start, by id")
-    disabled: Names = Field((), description="Plugins to leave out, by id")
-    external: Names = Field((), description="Python packages to load plugins from")
-    paths: Names = Field((), description="Folders to look for plugins in")
-    policy: Literal["enable", "disable"] = Field(
-        "enable", description="What becomes of a plugin that is named nowhere"
-    )
-
-    def section(self, plugin_id: str) -> dict[str, Any]:
-        """The settings of one plugin, secrets in the clear: hand them to that plugin alone."""
-        section: dict[str, Any] = reveal(self.__pydantic_extra__.get(plugin_id, {}))
-        return section
 
 
 class Row(NamedTuple):
@@ -242,7 +171,7 @@ def _shown(value: Any) -> str:
             return ", ".join(masked)
         case bool() | None | dict() | list():
             return json.dumps(masked, default=str)
-    return str(masked)
+    return mend_text(str(masked))
 
 
 def _environment(
@@ -260,14 +189,16 @@ def _environment(
 
 
 def _nearest_file(home: Any) -> Path | None:
-    folders = [
-        Path(),
-        Path(home or os.environ.get(f"{PREFIX}HOME") or os.environ.get("ROOT_DIR") or "data"),
-    ]
-    return next(
-        (folder / name for folder in folders for name in FILE_NAMES if (folder / name).is_file()),
-        None,
-    )
+    environ = os.environ
+    home = home or environ.get(f"{PREFIX}HOME") or environ.get("ROOT_DIR") or "data"
+    folders = [Path(), Path(home).expanduser()] if isinstance(home, str | Path) else [Path()]
+    for path in (folder / name for folder in folders for name in FILE_NAMES):
+        try:
+            if path.is_file():
+                return path
+        except OSError as error:
+            raise _unreadable(path, error) from None
+    return None
 
 
 def _read(path: Path) -> ConfigFile:
@@ -278,7 +209,9 @@ def _read(path: Path) -> ConfigFile:
             f"{path} is not UTF-8 text at byte {error.start}; save it as UTF-8"
         ) from None
     except OSError as error:
-        raise SettingsError(
-            f"{path} cannot be read: {error.strerror}; check the path and its rights"
-        ) from None
+        raise _unreadable(path, error) from None
     return parse(text, str(path), os.environ)
+
+
+def _unreadable(path: Path, error: OSError) -> SettingsError:
+    return SettingsError(f"{path} cannot be read: {error.strerror}; check the path and its rights")

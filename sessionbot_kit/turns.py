@@ -20,6 +20,7 @@ from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import KitError, LinkClosed, StaleLease, StoreError
 from sessionbot_kit.events import Failed, Feed, Offered, Said
 from sessionbot_kit.link import Link, Offer, Result
+from sessionbot_kit.logs import correlated
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage
 from sessionbot_kit.routes import Choice
 from sessionbot_kit.store import InboxRow, Lease, NewMessage, OutboxRow, Store, Turn
@@ -89,10 +90,13 @@ class Turns:
     async def _work(self, session_id: str, queue: _Queue) -> None:
         try:
             while queue.rows:
+                row = queue.rows[0]
+                private = [row.message.content]
                 try:
-                    await self._answer(queue)
+                    with correlated(row.id, private=private, session_id=session_id):
+                        await self._answer(queue)
                 except Exception:  # a turn is a boundary: the next message must be answered
-                    log.exception("turn broke off", extra={"turn": queue.rows[0].id})
+                    log.exception("turn broke off", extra={"turn": row.id})
                 queue.rows.popleft()
         finally:
             del self._queues[session_id]
@@ -123,7 +127,7 @@ class Turns:
         message = row.message
         choice = await self._switchboard.serving(message.content)
         if choice is None:
-            log.info("nobody answers", extra={"turn": row.id, "session_id": row.session_id})
+            log.info("nobody answers", extra={"turn": row.id})
             await self._commit(row, None, None)
             return
         offer = await self._offer(row, choice)
@@ -200,7 +204,7 @@ class Turns:
         )
         log.info(
             "turn done",
-            extra={"turn": row.id, "session_id": row.session_id, "plugin": plugin},
+            extra={"turn": row.id, "plugin": plugin},
         )
         for reply in replies:
             self._courier.post(

@@ -95,6 +95,11 @@ def test_an_exception_is_one_line_too(lines: Lines, paper: io.StringIO) -> None:
     assert paper.getvalue().count("\n") == 1
 
 
+def test_a_stack_is_one_line_too(lines: Lines) -> None:
+    log.warning("where", stack_info=True)
+    assert lines()[0]["exception"].startswith("Stack (most recent call last):")
+
+
 def test_one_id_runs_through_tasks_and_threads(lines: Lines) -> None:
     async def turn(id: str) -> None:
         with correlated(id, session_id=f"s-{id}"):
@@ -311,3 +316,13 @@ def test_every_room_logs_events_and_no_bodies() -> None:
 )
 def test_the_check_of_rooms_catches_a_body(source: str) -> None:
     assert [fault for call in log_calls(source) for fault in faults(call)]
+
+
+def test_only_doors_decide_where_lines_go() -> None:
+    deciding = {
+        room.stem
+        for room in ROOMS
+        for word in ("addHandler", "basicConfig", "logs.configure", "import configure")
+        if word in room.read_text() and "views" not in room.parts
+    }
+    assert deciding <= {"logs", "cli"}

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import pickle
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 
+import sessionbot_kit
 from sessionbot_kit.errors import SettingsError
-from sessionbot_kit.settings import Courier, Settings
+from sessionbot_kit.sections import Courier
+from sessionbot_kit.settings import Settings
 
 Write = Callable[..., Path]
 
@@ -85,6 +88,12 @@ def test_each_value_says_who_gave_it(write: Write, monkeypatch: pytest.MonkeyPat
     assert given["courier.first_wait_s"] == "default"
 
 
+def test_a_section_may_be_given_whole() -> None:
+    settings = Settings(courier=Courier(tries=3))
+    assert settings.courier.tries == 3
+    assert sources(settings)["courier.longest_wait_s"] == "argument"
+
+
 def test_settings_without_a_file_are_asked_for_by_their_name(write: Write) -> None:
     write("turn_timeout_s: 7")
     assert Settings().turn_timeout_s == 30
@@ -104,8 +113,8 @@ def test_root_dir_is_another_name_for_the_home(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_home_may_begin_with_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/ada")
-    assert Settings(home="~/bot").home == Path("/home/ada/bot")
+    monkeypatch.setenv("HOME", "/people/ada")
+    assert Settings(home="~/bot").home == Path("/people/ada/bot")
 
 
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,6 +168,7 @@ def test_a_section_without_lines_is_an_empty_one(write: Write) -> None:
         ({"plugins": {"telegram": 5}}, "plugins.telegram should be a section"),
         ({"log": {"level": "loud"}}, "log.level should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
         ({"home": []}, "home should be a path, not [] (argument)"),
+        ({"home": 5}, "home should be a path, not 5 (argument)"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence(arguments: dict[str, Any], sentence: str) -> None:
@@ -214,6 +224,12 @@ def test_an_unset_variable_names_the_key(write: Write) -> None:
 
 def test_a_missing_file_is_one_sentence() -> None:
     assert fault(path="gone.yml").startswith("gone.yml cannot be read: No such file")
+
+
+def test_a_folder_instead_of_a_file_is_one_sentence(tmp_path: Path) -> None:
+    assert fault(path=tmp_path).endswith(
+        "cannot be read: Is a directory; check the path and its rights"
+    )
 
 
 def test_a_file_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
@@ -284,3 +300,25 @@ def test_an_error_does_not_show_what_the_environment_gave(
     assert "gateway.port should be a valid integer" in message
     assert "plugins.telegram should be a section" in message
     assert "t0psecret" not in message
+
+
+def test_a_value_that_is_no_unicode_can_still_be_shown(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("home: ${FOLDER}")
+    monkeypatch.setenv("FOLDER", os.fsdecode(b"caf\xe9"))
+    assert shown(Settings.load())["home"] == "caf\N{REPLACEMENT CHARACTER}"
+
+
+def test_settings_travel_to_another_process(secretive: Settings) -> None:
+    copy = pickle.loads(pickle.dumps(secretive))
+    assert copy == secretive
+    assert copy.rows() == secretive.rows()
+
+
+ROOMS = sorted(Path(sessionbot_kit.__file__).parent.rglob("*.py"))
+
+
+def test_only_doors_look_at_the_environment() -> None:
+    looking = {room.stem for room in ROOMS if "os.environ" in room.read_text()}
+    assert looking <= {"settings", "logs", "lab"}  # logs: NO_COLOR; lab: passes it on

@@ -11,7 +11,9 @@ from importlib import resources
 from typing import Any
 from urllib.parse import urlsplit
 
-from sessionbot_kit.errors import SettingsError
+import orjson
+
+from sessionbot_kit.errors import NodeError, SettingsError
 
 FILE_SERVER = "http://filev2.getsession.org"
 FILE_SERVER_HOSTS = frozenset({"filev2.getsession.org"})
@@ -61,3 +63,15 @@ def question() -> dict[str, Any]:
         "method": "get_n_service_nodes",
         "params": {"active_only": True, "fields": dict.fromkeys(names, True)},
     }
+
+
+def states(status: int, body: bytes) -> list[Any]:
+    """The nodes in a seed's answer, not yet looked at; NodeError when there are none."""
+    try:
+        answer = orjson.loads(body)
+        found = answer["result"]["service_node_states"]
+    except (orjson.JSONDecodeError, TypeError, KeyError) as error:
+        raise NodeError(status, f"a seed answers {status} and names no nodes") from error
+    if status != 200 or not isinstance(found, list):
+        raise NodeError(status, f"a seed answers {status} and names no nodes")
+    return found
