@@ -56,8 +56,10 @@ def _open(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
             "choose another folder, or change its permissions"
         ) from error
     with contextlib.suppress(OSError):  # where it cannot be made, SQLite says why
-        # What people said is nobody else's to read: the file is private from its first byte.
-        os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
+        # What people said is nobody else's to read: the file is private from its first byte. It
+        # is never opened when it exists: closing a file gives up every POSIX lock that this
+        # process holds on it, those of SQLite too, and another process then deletes our WAL.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
     try:
         # Each connection belongs to one thread at a time; it is opened here and used there.
         return sqlite3.connect(
