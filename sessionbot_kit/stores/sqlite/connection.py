@@ -96,7 +96,8 @@ def _use_wal(db: sqlite3.Connection, busy_timeout_s: float) -> None:
 
 
 def _migrate(db: sqlite3.Connection, path: Path) -> None:
-    while db.execute("PRAGMA user_version").fetchone() != (VERSION,):
+    version = -1
+    while version < VERSION:
         db.execute("BEGIN IMMEDIATE")
         try:
             _check_owner(db, path)  # another process may have been faster
@@ -104,8 +105,11 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
             if version < VERSION:
                 for statement in MIGRATIONS[version]:
                     db.execute(statement)
-                db.execute(f"PRAGMA user_version = {version + 1}")
+                version += 1
+                db.execute(f"PRAGMA user_version = {version}")
                 db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            # Changes nothing; a file that may not be written says so now, not at the first message.
+            db.execute("DELETE FROM leases WHERE 0")
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
