@@ -23,7 +23,9 @@ def connect(path: Path, *, durability: Durability, busy_timeout_s: float) -> sql
     """Open the file for writing and bring its tables up to date."""
     db = _open(path, busy_timeout_s)
     try:
+        db.execute("BEGIN")  # one moment of the file: another process may be making its tables
         _check_owner(db, path)
+        db.execute("COMMIT")
         _use_wal(db, busy_timeout_s)
         # FULL: the commit is on the disk when it returns. NORMAL: it survives kill -9 only.
         db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
