@@ -138,6 +138,17 @@ def test_whatever_fails_is_one_sentence(
     assert sentence in complaint(capsys, "demo", status=1)
 
 
+def test_ctrl_c_is_no_failure_to_talk_about(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Demo, "run", interrupted)
+    assert main(["demo"]) == 130
+    assert capsys.readouterr().err == ""
+
+
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "check", "--file", "gone.yml", "--debug"]) == 2
     err = capsys.readouterr().err

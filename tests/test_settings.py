@@ -88,6 +88,12 @@ def test_each_value_says_who_gave_it(write: Write, monkeypatch: pytest.MonkeyPat
     assert given["courier.first_wait_s"] == "default"
 
 
+def test_a_section_may_be_given_whole() -> None:
+    settings = Settings(courier=Courier(tries=3))
+    assert settings.courier.tries == 3
+    assert sources(settings)["courier.longest_wait_s"] == "argument"
+
+
 def test_settings_without_a_file_are_asked_for_by_their_name(write: Write) -> None:
     write("turn_timeout_s: 7")
     assert Settings().turn_timeout_s == 30

@@ -10,7 +10,7 @@ The one rule to remember: each of these is one transaction, so it has happened o
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import JsonValue
 
@@ -182,3 +182,6 @@ class SessionManager(Talking, Belongings):
 
     def __repr__(self) -> str:
         return f"SessionManager({self.store!r}, {len(self.store.loaded())} sessions in memory)"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return self.in_memory()._repr_mimebundle_()

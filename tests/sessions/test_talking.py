@@ -117,7 +117,7 @@ async def test_a_summarizer_that_fails_costs_no_message(
     session = await say(sessions, (await begin()).id, 26)
     assert (session.message_count, session.summaries) == (26, ())
     assert [(r.name, r.message) for r in caplog.records] == [
-        ("session-manager", "summary failed")
+        ("sessionbot_kit.session-manager", "summary failed")
     ] * 2
 
 
