@@ -69,7 +69,7 @@ async def test_in_a_notebook_it_is_opened_by_await_and_closed_by_hand(tmp_path: 
     )
     await sessions.close()
     await sessions.close()
-    with pytest.raises(StoreError, match="memory.db is closed"):
+    with pytest.raises(StoreError, match=r"memory\.db is closed"):
         await sessions.get_stats()
 
 
