@@ -15,7 +15,6 @@ import struct
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
@@ -59,9 +58,9 @@ class Chunk(BaseModel):
 def read_fragment(frame: Frame, limits: Limits) -> Fragment | None:
     """Read one frame of either codec; None when it is empty."""
     if isinstance(frame, str):
-        raw: bytes | bytearray = frame.encode("utf-8", "surrogatepass")
+        raw = frame.encode("utf-8", "surrogatepass")
     else:
-        raw = bytes(frame) if isinstance(frame, memoryview) else frame
+        raw = frame if isinstance(frame, bytes) else bytes(frame)
     if len(raw) > limits.frame_bytes:
         raise FragmentError(
             "frame_too_long",
@@ -79,9 +78,13 @@ def read_fragment(frame: Frame, limits: Limits) -> Fragment | None:
 def text_frame(quoted_id: bytes, index: int, total: int, data: bytes) -> bytes:
     """Write a text fragment; `data` is a slice of JSON text."""
     # JSON text has no control characters, so only these two need escapes.
-    escaped = b'"' in data or b"\\" in data
-    quoted = orjson.dumps(data.decode()) if escaped else b'"%b"' % data
-    return b'{"messageId":%b,"index":%d,"total":%d,"data":%b}' % (quoted_id, index, total, quoted)
+    escaped = data.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return b'{"messageId":%b,"index":%d,"total":%d,"data":"%b"}' % (
+        quoted_id,
+        index,
+        total,
+        escaped,
+    )
 
 
 def binary_frame(
@@ -106,7 +109,7 @@ def checked_id(message_id: str) -> str:
     return message_id
 
 
-def _read_text(raw: bytes | bytearray, limits: Limits, errors: str) -> Fragment:
+def _read_text(raw: bytes, limits: Limits, errors: str) -> Fragment:
     head = _HEAD.match(raw)
     if head is not None and raw.endswith(b"}"):
         try:
@@ -129,7 +132,7 @@ _HEAD = re.compile(
 )
 
 
-def _read_closely(raw: bytes | bytearray, errors: str) -> Chunk:
+def _read_closely(raw: bytes, errors: str) -> Chunk:
     try:
         text = raw.decode("utf-8", errors)
         found = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_refuse)
@@ -186,7 +189,7 @@ def _checked(message_id: str, index: int, total: int, data: str, limits: Limits)
     return Fragment(message_id, index, total, data.encode("utf-8", "surrogatepass"))
 
 
-def _read_binary(frame: bytes | bytearray, limits: Limits) -> Fragment:
+def _read_binary(frame: bytes, limits: Limits) -> Fragment:
     if len(frame) < HEADER.size:
         raise FragmentError(
             "bad_header", f"a binary frame has {len(frame)} bytes; its header has {HEADER.size}"

@@ -30,6 +30,10 @@ class Part(Protocol):
 
     def read(self, start: int, stop: int) -> Piece: ...
 
+    def boundary(self, at: int) -> int:
+        """Where the code point begins that `at` is in."""
+        ...
+
 
 class InMemory:
     """Bytes as they are."""
@@ -40,6 +44,12 @@ class InMemory:
 
     def read(self, start: int, stop: int) -> Piece:
         return self._view[start:stop]
+
+    def boundary(self, at: int) -> int:
+        # The bytes inside a code point, and no others, begin with the bits 10.
+        while self._view[at] & 0xC0 == 0x80:
+            at -= 1
+        return at
 
 
 class OnDisk:
@@ -59,6 +69,9 @@ class OnDisk:
             )
         return data
 
+    def boundary(self, at: int) -> int:
+        return at
+
 
 class AsBase64:
     """Another part, as the base64 text of its bytes."""
@@ -71,6 +84,9 @@ class AsBase64:
         raw = self._raw.read(start // 4 * 3, min((stop + 3) // 4 * 3, self._raw.size))
         skip = start % 4
         return memoryview(pybase64.b64encode(raw))[skip : skip + stop - start]
+
+    def boundary(self, at: int) -> int:
+        return at
 
 
 class Layout:
@@ -94,6 +110,12 @@ class Layout:
 
     def read(self, start: int, stop: int) -> bytes:
         return b"".join(self.pieces(start, stop))
+
+    def boundary(self, at: int) -> int:
+        """Where the code point begins that `at` is in; `at` is before the end."""
+        number = bisect_right(self._ends, at)
+        before = self._ends[number] - self._parts[number].size
+        return before + self._parts[number].boundary(at - before)
 
 
 def raw_part(content: Content) -> Part:

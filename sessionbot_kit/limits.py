@@ -12,8 +12,8 @@ from sessionbot_kit.errors import UsageError
 
 KIB, MIB = 1024, 1024 * 1024
 
-# What a fragment that came too early costs us besides its bytes.
-PARKED_COST = 256
+# However short a fragment is, keeping it takes this much.
+LEAST_COST = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +45,8 @@ class Limits:
                 f"Limits.held_bytes is {self.held_bytes:,}, less than one message of "
                 f"{self.message_bytes:,} bytes; raise the first or lower the second"
             )
+
+
+def held_cost(data: bytes | memoryview) -> int:
+    """What it costs to keep the data of one fragment."""
+    return max(len(data), LEAST_COST)

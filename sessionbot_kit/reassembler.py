@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from sessionbot_kit.binary_codec import BinaryAssembly, BufferFactory
 from sessionbot_kit.errors import FragmentError
-from sessionbot_kit.fragments import Fragment, Frame, read_fragment
+from sessionbot_kit.fragments import DIGEST_BYTES, Fragment, Frame, read_fragment
 from sessionbot_kit.full_message import (
     FULL_MESSAGE,
     Document,
@@ -23,7 +23,7 @@ from sessionbot_kit.full_message import (
     attachments_of,
     decode_base64,
 )
-from sessionbot_kit.limits import PARKED_COST, Limits
+from sessionbot_kit.limits import Limits, held_cost
 from sessionbot_kit.text_codec import TextAssembly
 
 Assembly = TextAssembly | BinaryAssembly
@@ -82,6 +82,9 @@ class Reassembler:
         try:
             return self._feed(frame, now)
         except FragmentError as error:
+            if error.code in _REFUSES_ALL and error.message_id in self._gone:
+                self.counts.late += 1
+                return None
             self.counts.rejected += 1
             if error.message_id is not None:
                 self._refuse(error.message_id, remember=error.code in _REFUSES_ALL)
@@ -121,7 +124,7 @@ class Reassembler:
         if entry is None and _is_whole(fragment):
             assembly = self._assembly(fragment)
             self._add(assembly, fragment)
-            return self._deliver(assembly, zlib.crc32(fragment.data))
+            return self._deliver(assembly, _mark(fragment))
         if entry is None:
             entry = self._open(fragment, now)
         elif error := self._overdue(entry, now) or _mismatch(entry.assembly, fragment):
@@ -129,9 +132,7 @@ class Reassembler:
         elif entry.assembly.has(fragment):
             self.counts.duplicates += 1
             return None
-        early = fragment.position > entry.assembly.progress
-        cost = len(fragment.data) + (PARKED_COST if early else 0)
-        self._check_budget(fragment, self.held_bytes + cost)
+        self._check_budget(fragment, self.held_bytes + held_cost(fragment.data))
         entry.touched = now
         before = entry.assembly.held
         try:
@@ -146,7 +147,7 @@ class Reassembler:
 
     def _late(self, fragment: Fragment) -> None:
         known = self._gone[fragment.message_id]
-        if known is not None and _is_whole(fragment) and zlib.crc32(fragment.data) != known:
+        if known is not None and _is_whole(fragment) and _mark(fragment) != known:
             raise FragmentError(
                 "conflict",
                 f"message {fragment.message_id!r} came again with different data; give a new "
@@ -260,6 +261,13 @@ class _Pending:
 
 def _is_whole(fragment: Fragment) -> bool:
     return fragment.total == (len(fragment.data) if fragment.binary else 1)
+
+
+def _mark(fragment: Fragment) -> int:
+    """Tell messages of one fragment apart; a binary one ends with its digest."""
+    if fragment.binary:
+        return int.from_bytes(fragment.data[-DIGEST_BYTES:], "big")
+    return zlib.crc32(fragment.data)
 
 
 def _mismatch(assembly: Assembly, fragment: Fragment) -> FragmentError | None:

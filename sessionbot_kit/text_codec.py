@@ -9,7 +9,6 @@ no fifth, so whatever else there is to say is said in messages.
 import re
 from array import array
 from collections.abc import Iterator
-from io import BytesIO
 from typing import Any
 
 import orjson
@@ -18,7 +17,7 @@ from sessionbot_kit.errors import FragmentError
 from sessionbot_kit.fragments import Fragment, text_frame
 from sessionbot_kit.full_message import Document, Shape, attachments_of
 from sessionbot_kit.layout import AsBase64, InMemory, Layout, Part, checked_start, raw_part
-from sessionbot_kit.limits import PARKED_COST, Limits
+from sessionbot_kit.limits import Limits, held_cost
 
 
 class TextPayload:
@@ -52,10 +51,7 @@ class TextPayload:
         if self._cuts is None:
             cuts = array("Q", [0])
             while (stop := cuts[-1] + self._fragment_bytes) < self.size:
-                # The bytes inside a code point begin with the bits 10; it has at most three.
-                window = self._layout.read(stop - 3, stop + 1)
-                inside = next(n for n in range(4) if window[3 - n] & 0xC0 != 0x80)
-                cuts.append(stop - inside)
+                cuts.append(self._layout.boundary(stop))
             cuts.append(self.size)
             self._cuts = cuts
         return self._cuts
@@ -71,84 +67,63 @@ class TextAssembly:
         self.total = first.total
         self.progress = 0
         self.held = 0
+        self._size = 0
         self._limits = limits
         self._shape = shape
-        self._buffer = BytesIO()
-        self._ends = array("Q", [0])
-        self._parked: dict[int, bytes] = {}
-        self._mended = False
+        self._slices: dict[int, bytes | memoryview] = {}
 
     def has(self, fragment: Fragment) -> bool:
-        index = fragment.position
-        if index >= self.progress and index not in self._parked:
-            return False
-        if self._known(index) not in (fragment.data, None):
+        """Whether this slice is here already; the same index with other data is refused."""
+        known = self._slices.get(fragment.position)
+        if known is not None and known != fragment.data:
             raise FragmentError(
                 "conflict",
-                f"fragment {index} of message {self.message_id!r} came twice with different data; "
-                "send a changed message under a new id",
+                f"fragment {fragment.position} of message {self.message_id!r} came twice with "
+                "different data; send a changed message under a new id",
                 message_id=self.message_id,
             )
-        return True
+        return known is not None
 
     def add(self, fragment: Fragment) -> bool:
-        data = bytes(fragment.data)
-        self.held += len(data)
-        if fragment.position == self.progress:
-            self._append(data)
-            while (parked := self._parked.pop(self.progress, None)) is not None:
-                self.held -= PARKED_COST
-                self._append(parked)
-        else:
-            self.held += PARKED_COST
-            self._parked[fragment.position] = data
-        if self.held - PARKED_COST * len(self._parked) > self._limits.message_bytes:
+        """Take a new slice; True when it was the last one missing."""
+        self._slices[fragment.position] = fragment.data
+        self.held += held_cost(fragment.data)
+        self._size += len(fragment.data)
+        if self._size > self._limits.message_bytes:
             raise FragmentError(
                 "message_too_long",
                 f"message {self.message_id!r} has more than {self._limits.message_bytes:,} bytes; "
                 "send less, or a link to it",
                 message_id=self.message_id,
             )
+        while self.progress in self._slices:
+            self.progress += 1
         return self.progress == self.total
 
     def finish(self) -> Any:
-        text = self._buffer.getvalue()
-        self.close()
+        """Parse the text that has come together; raises ValueError."""
+        slices = [self._slices[index] for index in range(self.total)]
+        self._slices.clear()
+        text = b"".join(slices)
+        # A sender that counts UTF-16 units cuts surrogate pairs apart: join them again. A half
+        # that stays alone is not UTF-8, so the parser will refuse it.
+        if any(_LOW_HALF.match(each) for each in slices):
+            text = _PAIR.sub(_joined, text)
+        del slices
         return self._shape.parse(text, self._limits)
 
     def close(self) -> None:
-        self._buffer = BytesIO()
-        self._parked = {}
-
-    def _known(self, index: int) -> bytes | None:
-        if index >= self.progress:
-            return self._parked[index]
-        if self._mended:
-            return None
-        return bytes(self._buffer.getbuffer()[self._ends[index] : self._ends[index + 1]])
-
-    def _append(self, data: bytes) -> None:
-        # A sender that counts UTF-16 units cuts surrogate pairs apart: join them again. A half
-        # that stays alone is not UTF-8, so the parser will refuse it.
-        at = self._buffer.tell()
-        if at >= 3 and _LOW_HALF.match(data):
-            high = bytes(self._buffer.getbuffer()[at - 3 : at])
-            if _HIGH_HALF.match(high):
-                data = _joined(high + data[:3]) + data[3:]
-                self._buffer.seek(at - 3)
-                self._mended = True
-        self._buffer.write(data)
-        self._ends.append(self._buffer.tell())
-        self.progress += 1
+        """Let go of everything."""
+        self._slices.clear()
 
 
 # The halves of a surrogate pair, as they look in bytes that should have been UTF-8.
-_HIGH_HALF = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]")
 _LOW_HALF = re.compile(rb"\xed[\xb0-\xbf][\x80-\xbf]")
+_PAIR = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
 
 
-def _joined(halves: bytes) -> bytes:
-    units = halves.decode("utf-8", "surrogatepass").encode("utf-16-le", "surrogatepass")
+def _joined(pair: re.Match[bytes]) -> bytes:
+    units = pair[0].decode("utf-8", "surrogatepass").encode("utf-16-le", "surrogatepass")
     return units.decode("utf-16-le").encode()
 
 

@@ -169,7 +169,7 @@ class Janitor:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self.run(), name="janitor")
+        self._task = asyncio.create_task(self.run(), name="janitor")  # parent: __aexit__
         return self
 
     async def __aexit__(

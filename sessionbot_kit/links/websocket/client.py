@@ -94,7 +94,7 @@ class ClientLink(WebSocketLink):
             self.finish("it was given up before it was open")
             await self._crew.stop()
             raise
-        if self.closed is not None:
+        if not self._wire.epoch:  # it never met the server
             await self._crew.stop()
             raise self._goodbye()
         return self
@@ -169,16 +169,16 @@ class Connecting:
     """A link to be: await it, or enter it to have it closed at the end."""
 
     def __init__(self, link: ClientLink) -> None:
-        self._link = link
+        self.link = link
 
     def __await__(self) -> Generator[None, None, ClientLink]:
-        return self._link.open().__await__()
+        return self.link.open().__await__()
 
     async def __aenter__(self) -> ClientLink:
-        return await self._link.open()
+        return await self.link.open()
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self._link.close()
+        await self.link.close()
 
 
 def connect_link(

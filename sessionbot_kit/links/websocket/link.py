@@ -164,8 +164,7 @@ class WebSocketLink:
             with contextlib.suppress(TimeoutError, ConnectionClosed):
                 async with asyncio.timeout(self._rules.close_timeout_s):
                     if connection is not None and self.connected:
-                        if not self._wire.lanes.idle:
-                            await self._idle.wait()
+                        await self._idle.wait()
                         for data in connection.codec.frames(self._wire.leave(reason)):
                             await connection.socket.send(data, text=connection.text)
             self.finish(reason or "it was closed here")
@@ -198,11 +197,16 @@ class WebSocketLink:
     def accept(self, greeting: Greeting, connection: Connection) -> None:
         """The server's side: a client has greeted on a new connection."""
         self.exchange.accept(greeting, connection.codec)
+        self._connection = connection
+        self._idle.clear()
         self.opened.set()
+        self._make_room()
 
     def _call(self, connection: Connection) -> None:
         """The client's side: greet first."""
         self._wire.connect(self.exchange.connected(connection.codec))
+        self._connection = connection
+        self._idle.clear()
 
     def detach(self, code: int = REPLACED, reason: str = "a newer connection took over") -> None:
         """Let go of the connection, if there is one; another may come."""
@@ -215,7 +219,6 @@ class WebSocketLink:
         """Serve a connection until it is over, and close it."""
         if self._expiry is not None:
             self._expiry.cancel()
-        self._connection = connection
         try:
             async with asyncio.TaskGroup() as group:
                 work = (self._read(connection), self._write(connection), self._watch(connection))
@@ -257,11 +260,14 @@ class WebSocketLink:
                     self._in_hand = None
                 self.opened.set()
             case Left(reason):
-                self.finish(f"the other side has left ({reason})" if reason else "they have left")
+                self.finish("the other side has left" + (f": {reason}" if reason else ""))
                 return
+        self._make_room()
+        self._news.set()
+
+    def _make_room(self) -> None:
         if not self._wire.lanes.full:
             self._room.set()
-        self._news.set()
 
     async def _write(self, connection: Connection) -> None:
         exchange, socket, text, clock = (
