@@ -60,6 +60,6 @@ def documents(draw: st.DrawFn) -> Message:
         files: list[Message] = [*draw(st.lists(others, max_size=3))]
         for file in files:
             if draw(st.booleans()):
-                file["content"] = draw(CONTENTS)  # type: ignore[assignment]  # bytes are content too
+                file["content"] = draw(CONTENTS)
         document["attachments"] = files
     return document
