@@ -1,7 +1,7 @@
 """Link frames as documents and back: what leaves is plain data, what arrives is not believed.
 
     document = to_document(Event(turn="t1", kind="typing"))
-    # {"type": "event", "turn": "t1", "kind": "typing", "detail": {}}
+    # {"turn": "t1", "kind": "typing", "detail": {}, "type": "event"}
     from_document(document) == Event(turn="t1", kind="typing")
 
 The bytes of media travel beside the document, under `attachments`, and each media says which of
@@ -55,9 +55,11 @@ def to_document(frame: Frame) -> Document:
     """Lay a frame out; the document's `attachments` hold bytes."""
     kind = _TYPES[type(frame)]
     holders = _holders(frame)
+    document: Document
     if not any(holder.media for holder in holders):
-        document: Document = ADAPTERS[kind].dump_python(frame, mode="json")
-        return {"type": kind, **document}
+        document = ADAPTERS[kind].dump_python(frame, mode="json")
+        document["type"] = kind
+        return document
     document = ADAPTERS[kind].dump_python(_without_bytes(frame), mode="json")
     attachments: list[Document] = []
     for holder, laid_out in zip(holders, _holder_documents(kind, document), strict=True):
@@ -79,11 +81,13 @@ def from_document(document: Document) -> Frame:
         raise WireError(
             f"a frame of type {str(kind)[:40]!r} came; this version knows {', '.join(ADAPTERS)}"
         )
-    used = _put_bytes_in(kind, fields, attachments)
+    used = _put_bytes_in(kind, fields, attachments) if attachments else 0
     try:
         frame: Frame = adapter.validate_python(fields, extra="forbid")
     except (ValidationError, MessageError) as error:
         raise WireError(f"a frame of type {kind} cannot be read: {_fault(error)}") from error
+    if not attachments and isinstance(frame, Hello | Event | Bye):
+        return frame
     found = 0
     for holder in _holders(frame):
         for media in holder.media:
