@@ -4,7 +4,9 @@
     ├── UsageError          yours: a call, a plugin or a setting that cannot work
     │   ├── MessageError    a message that no channel could carry
     │   ├── PluginError     a plugin that is wrong where it is declared
-    │   └── SettingsError   a setting that is missing or of the wrong kind
+    │   ├── SettingsError   a setting that is missing or of the wrong kind
+    │   └── DialogTooLong   a dialog with more steps than a journal holds
+    ├── NoAnswer            the person's: a question that was not answered in time
     ├── WireError           theirs: a peer that breaks the rules
     │   ├── FragmentError   a fragment that must not be believed
     │   └── LinkClosed      the other side has gone
@@ -39,6 +41,14 @@ class PluginError(UsageError):
 
 class SettingsError(UsageError):
     """A setting that is missing, misspelled or of the wrong kind."""
+
+
+class DialogTooLong(UsageError):
+    """A dialog took more steps, or larger ones, than its journal may hold."""
+
+
+class NoAnswer(KitError, TimeoutError):
+    """A question was not answered in time, and had no default."""
 
 
 class WireError(KitError):

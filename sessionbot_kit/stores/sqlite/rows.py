@@ -34,7 +34,7 @@ s.last_activity, s.expires_at, s.cleared_seq, s.cleared_tokens, v.variables, v.c
 (SELECT cum_tokens FROM messages WHERE session_id = s.id ORDER BY seq DESC LIMIT 1)
 """
 MESSAGE_COLUMNS = "session_id, seq, role, content, tokens, timestamp, media, metadata"
-INBOX_COLUMNS = "id, session_id, message, attempts"
+INBOX_COLUMNS = "id, session_id, message, attempts, kind"
 OUTBOX_COLUMNS = "id, session_id, message, attempts, error"
 
 
@@ -138,8 +138,8 @@ def session_of(row: tuple[Any, ...]) -> Session:
 
 def inbox_row(row: tuple[Any, ...]) -> InboxRow:
     """Read a row of INBOX_COLUMNS."""
-    id_, session_id, message, attempts = row
-    return InboxRow(id_, session_id, IncomingMessage.model_validate_json(message), attempts)
+    id_, session_id, message, attempts, kind = row
+    return InboxRow(id_, session_id, IncomingMessage.model_validate_json(message), attempts, kind)
 
 
 def outbox_row(row: tuple[Any, ...]) -> OutboxRow:

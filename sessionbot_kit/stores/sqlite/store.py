@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from sessionbot_kit.errors import StoreError, UsageError
 from sessionbot_kit.ids import new_id
+from sessionbot_kit.journal import Journal
 from sessionbot_kit.models import Session, SessionKey, StoredMessage, Totals
 from sessionbot_kit.store import (
     InboxRow,
@@ -22,9 +23,10 @@ from sessionbot_kit.store import (
     OutboxRow,
     SessionRef,
     Stats,
+    Timer,
     Turn,
 )
-from sessionbot_kit.stores.sqlite import rows
+from sessionbot_kit.stores.sqlite import dialogs, rows
 from sessionbot_kit.stores.sqlite.lease import FileLock
 from sessionbot_kit.stores.sqlite.memory import Memory
 from sessionbot_kit.stores.sqlite.reader import Reader
@@ -42,8 +44,8 @@ STALE_S: Final = 0.15
 ACCEPT = Statement(
     """
     INSERT INTO inbox (id, session_id, channel_type, account, channel_id, message_id, message,
-                       attempts, created_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                       attempts, created_at, kind)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (channel_type, account, channel_id, message_id) DO NOTHING
     """,
     rank=0,
@@ -166,8 +168,11 @@ class SqliteStore:
         now = self._clock()
         self._lock.acquire(holder, now)
 
-        def job(transaction: Transaction) -> int:
+        def job(transaction: Transaction) -> tuple[int, bool]:
             transaction.forget_epoch(partition)
+            before = transaction.run(
+                "SELECT holder FROM leases WHERE partition = ?", (partition,)
+            ).fetchone()
             (epoch,) = transaction.run(
                 """
                 INSERT INTO leases (partition, epoch, holder, pid, host, since)
@@ -178,10 +183,11 @@ class SqliteStore:
                 """,
                 (partition, holder, os.getpid(), socket.gethostname(), rows.to_text(now)),
             ).fetchone()
-            return int(epoch)
+            return int(epoch), before is not None and before[0] is not None
 
         try:
-            return Lease(partition, holder, await self._write(job))
+            epoch, crashed = await self._write(job)
+            return Lease(partition, holder, epoch, crashed)
         except BaseException:
             self._lock.release()
             raise
@@ -331,18 +337,7 @@ class SqliteStore:
 
     async def accept(self, row: InboxRow) -> bool:
         """Write a message down; False when this channel, account, chat and id is known already."""
-        message = row.message
-        values = (
-            row.id,
-            row.session_id,
-            message.channel_type,
-            message.account,
-            message.channel_id,
-            message.id,
-            message.model_dump_json(exclude_none=True),
-            row.attempts,
-            rows.to_text(self._clock()),
-        )
+        values = self._inbox_values(row)
 
         def job(transaction: Transaction) -> bool:
             # Behind a savepoint the count of changed rows is this row's own.
@@ -352,6 +347,21 @@ class SqliteStore:
             return True
 
         return await self._write(job)
+
+    def _inbox_values(self, row: InboxRow) -> tuple[Any, ...]:
+        message = row.message
+        return (
+            row.id,
+            row.session_id,
+            message.channel_type,
+            message.account,
+            message.channel_id,
+            message.id,
+            message.model_dump_json(exclude_none=True),
+            row.attempts,
+            rows.to_text(self._clock()),
+            row.kind,
+        )
 
     async def attempt(self, inbox_id: str) -> int:
         """Count one more try at answering, on the disk, and return how many there were."""
@@ -393,10 +403,14 @@ class SqliteStore:
                 )
             )
         state = "done" if turn.error is None else "failed"
+        dialog = dialogs.prepare(turn)
 
         def job(transaction: Transaction) -> tuple[Head, int, Totals]:
             transaction.check_epoch(0, turn.epoch)
-            transaction.later(FINISH, (state, turn.error, turn.inbox_id))
+            if turn.done:
+                transaction.later(FINISH, (state, turn.error, turn.inbox_id))
+            for statement, row in dialog:
+                transaction.later(statement, row)
             head, first, totals = _append(transaction, turn.session_id, lines, now)
             if text is not None:
                 transaction.later(VARIABLES, (head.session_id, text))
@@ -421,6 +435,31 @@ class SqliteStore:
             return [rows.inbox_row(row) for row in found]
 
         return await self._read(query)
+
+    async def journals(self, session_id: str) -> list[Journal]:
+        """The dialogs of a session: at most one that is open, and that of an unfinished turn."""
+        return await self._read(lambda db: dialogs.journals(db, session_id))
+
+    async def journaled(self) -> list[str]:
+        """The ids of all sessions that have a journal."""
+        return await self._read(dialogs.journaled)
+
+    async def timers(self, *, limit: int = 100) -> list[Timer]:
+        """The timers that run out first, in that order."""
+        return await self._read(lambda db: dialogs.timers(db, limit))
+
+    async def fire(self, timer: Timer, row: InboxRow) -> bool:
+        """Put a row in the place of its timer; False when the timer is not there any more."""
+        values = self._inbox_values(row)
+        due = rows.to_text(timer.due)
+
+        def job(transaction: Transaction) -> bool:
+            if not transaction.run(dialogs.FIRE, (timer.id, due)).rowcount:
+                return False
+            transaction.later(ACCEPT, values)
+            return True
+
+        return await self._write(job)
 
     # Outbox
 
