@@ -8,18 +8,17 @@
         return f"Pizza number {chat.vars['pizzas']} is on its way."
 
 `ask` ends the turn. The answer may come after a restart, or on another machine: then the plugin
-is run again from its first line, and each step recalls what came of it (`journal.py`). Until the
+is run again from its first line, and each step recalls what came of it (`telling.py`). Until the
 last recorded step `chat` shows the world as it was then, and changes of `vars` touch a copy of it;
 after that, the session as it is now. So the pizza counts once.
 
-One rule to remember: between the steps a plugin must do the same each time. What changes from
+One rule to remember: between its steps a plugin must do the same each time. What may differ from
 run to run (a web page, a file, the time) belongs into `once`; `chat.now` and `chat.random` are
 the same in each run.
 """
 
 import random
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import partial
@@ -29,15 +28,13 @@ import orjson
 from pydantic import JsonValue
 
 from sessionbot_kit.answers import Check
-from sessionbot_kit.errors import DialogTooLong, NoAnswer, UsageError
-from sessionbot_kit.journal import MAX_BYTES, MAX_STEPS, Entry, Later, Progress, Replay
+from sessionbot_kit.errors import NoAnswer, UsageError
+from sessionbot_kit.journal import Entry, Later, Progress
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, StoredMessage
-from sessionbot_kit.variables import Variables
+from sessionbot_kit.telling import EPOCH, DialogChanged, Telling, as_json
 
 T = TypeVar("T")
 D = TypeVar("D")
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Unset(Enum):
@@ -51,10 +48,6 @@ UNSET: Final = Unset.UNSET
 
 class Waiting(BaseException):
     """Ends a turn that has asked. Not an error: it passes through `except Exception`."""
-
-
-class DialogChanged(BaseException):
-    """The plugin does not do what it did when the dialog began: it is begun again."""
 
 
 class Port(Protocol):
@@ -104,7 +97,7 @@ class Call(Generic[T]):
         return self._chat.perform(self, self._work).__await__()
 
     def __repr__(self) -> str:
-        return f"chat.{self.verb}(...) that nobody awaits"
+        return f"chat.{self.verb}(...), which nobody awaits"
 
 
 class Chat:
@@ -124,46 +117,38 @@ class Chat:
         journal: tuple[Entry, ...] = (),
         timed_out: bool = False,
         anew: bool = False,
-        port: Port | None = None,
+        port: Port = NOWHERE,
     ) -> None:
         self.session = session
         self.asks: float | Unset | None = UNSET  # once it asks: the time-out, or None
-        self.changed: str | None = None  # why the dialog must begin again
         self.forgotten: list[Call[Any]] = []
-        self._turn = turn
-        self._port = port or NOWHERE
+        self._telling = Telling(
+            message,
+            variables=variables,
+            turn=turn,
+            now=now,
+            seed=seed,
+            code=code,
+            journal=journal,
+            anew=anew,
+        )
         self._window = window
-        self._code = code
-        self._anew = anew
-        self._over = False
-        self._busy: str | None = None
-        self._said = 0
-        self._bytes = 0
-        self._entries: list[Entry] = []
-        self._replies: list[OutgoingMessage] = []
-        self._later: list[Later] = []
-        self._last: Progress | None = None
+        self._port = port
+        self._timed_out = timed_out
         self._random: random.Random | None = None
-        # What came with this turn, and is shown once all that was recorded has been told.
-        self._heard, self._heard_at, self._timed_out = message, now, timed_out
-        self._current = variables
-        # The world in which the dialog began.
-        self.first = self.message = message
-        self.now, self._seed = now, seed
-        self._variables = Variables(variables)
-        self._replay = Replay(journal)
-        self._live = self._replay.over
-        self._begun = bool(journal) and journal[0].kind == "begin"
-        self._edited = False
-        if self._begun:
-            self._go_back(journal)
-        elif journal:
-            self._entries = list(journal)  # what was done once in a dialog that this one replaces
+        self._busy: str | None = None
+        self._over = False
+        self._last: Progress | None = None
 
     def __repr__(self) -> str:
         return f"chat with {self.user}: {len(self._window)} lines, {len(self.vars)} variables"
 
     # The world
+
+    @property
+    def message(self) -> IncomingMessage:
+        """What the person said last."""
+        return self._telling.message
 
     @property
     def user(self) -> str:
@@ -173,13 +158,18 @@ class Chat:
     @property
     def vars(self) -> dict[str, JsonValue]:
         """The variables of the session: plain JSON data, at most 1 MB."""
-        return self._variables.open()
+        return self._telling.variables.open()
+
+    @property
+    def now(self) -> datetime:
+        """When the last message came to be answered; the same each time it is told again."""
+        return self._telling.now
 
     @property
     def random(self) -> random.Random:
         """Chance that falls the same way each time the dialog is told again."""
         if self._random is None:
-            self._random = random.Random(self._seed)
+            self._random = random.Random(self._telling.seed)
         return self._random
 
     # The verbs
@@ -250,13 +240,30 @@ class Chat:
 
     def later(self, when: datetime | timedelta | float, text: str) -> Call[None]:
         """Have something said at a moment, or after a time; a restart does not forget it."""
-        return Call(self, "later", partial(self._later_on, when, text))
+        return Call(self, "later", partial(self._say_later, when, text))
 
     def typing(self) -> Call[None]:
         """Show that an answer is being made, where the platform can show it."""
         return Call(self, "typing", self._type)
 
     # For the runner
+
+    @property
+    def first(self) -> IncomingMessage:
+        """The message that began the dialog."""
+        return self._telling.first
+
+    @property
+    def changed(self) -> str | None:
+        """Why the dialog must begin again, if it must."""
+        return self._telling.changed
+
+    def must_begin_again(self, fault: BaseException) -> bool:
+        """Whether the plugin ended like this because it is not what it was."""
+        telling = self._telling
+        if telling.changed is None and telling.edited and not telling.live:
+            telling.changed = f"it raises {fault!r} before it comes to its last step"
+        return telling.changed is not None
 
     async def perform(self, call: Call[T], work: Callable[[], Awaitable[T]]) -> T:
         """Do what a call says, unless the chat is busy, or at its end."""
@@ -279,157 +286,73 @@ class Chat:
             self._busy = None
 
     def utter(self, content: str | OutgoingMessage) -> None:
-        """Take what a plugin returns or yields; it becomes durable with its next step."""
-        if not self._live or self.asks is not UNSET:
-            return  # it was said when this was new; or it comes after the end of the turn
-        id = f"{self._turn}/{self._said}"
-        self._said += 1
-        self._replies.append(
-            self.message.reply(content, id=id)
-            if isinstance(content, str)
-            else content.model_copy(update={"id": id})
-        )
+        """Take what the plugin returns or yields."""
+        if self.asks is UNSET:
+            self._telling.utter(content)
 
     def end(self) -> Progress:
-        """Everything since the last step; the chat is over."""
+        """Everything since the last step. The chat is over."""
         self._over = True
         if self._last is not None:
             return self._last
-        if not self._live:
-            self._differs("it ends before it comes to its last step")
-        return self._take(steps=False)
-
-    # How a dialog is told again
-
-    def _go_back(self, journal: tuple[Entry, ...]) -> None:
-        world: Any = journal[0].value
-        self.first = self.message = IncomingMessage.model_validate(world["message"])
-        self.now, self._seed = datetime.fromisoformat(world["now"]), world["seed"]
-        self._edited = world["code"] != self._code
-        self._bytes = sum(_weight(entry) for entry in journal)
-        if not self._live:
-            self._variables = Variables(world["variables"])
-
-    def _recall(self, kind: str, name: str) -> Entry | None:
-        """What came of this step; None when it is new, and now is the time for new ones."""
-        entry = (
-            self._replay.recall_once(name) if kind == "once" else self._replay.recall(kind, name)
-        )
-        if entry is not None:
-            self._said = entry.said
-        elif not self._live and kind != "say":
-            named = f" named {name!r}" if name else ""
-            self._differs(f"it comes to chat.{kind}{named}, which it did not do then")
-        if self._replay.over and not self._live:
-            self._live = True
-            self._variables.renew(self._current)
-        return entry
-
-    def _record(self, kind: str, name: str, value: Any) -> Entry:
-        entry = Entry(kind, name, value, self._turn, self._said)
-        self._replay.note(entry)
-        if self._replay.steps > MAX_STEPS:
-            raise DialogTooLong(
-                f"this dialog has more than {MAX_STEPS:,} steps; return from the plugin now and "
-                "then, and keep the rest in chat.vars"
-            )
-        self._entries.append(entry)
-        return entry
-
-    async def _keep(self) -> None:
-        await self._port.step(self._take())
-
-    def _take(self, *, steps: bool = True) -> Progress:
-        """What happened since the last step. A turn that ends for good needs no journal."""
-        progress = Progress(
-            entries=self._journaled() if steps else (),
-            replies=tuple(self._replies),
-            variables=self._variables.changes(),
-            later=tuple(self._later),
-            anew=self._anew,
-        )
-        self._entries, self._replies, self._later, self._anew = [], [], [], False
-        return progress
-
-    def _journaled(self) -> tuple[Entry, ...]:
-        entries = [_packed(entry) for entry in self._entries]
-        self._bytes += sum(_weight(entry) for entry in entries)
-        if self._bytes > MAX_BYTES:
-            raise DialogTooLong(
-                f"the steps of this dialog hold {self._bytes:,} bytes; at most {MAX_BYTES:,}. "
-                "Keep large things in a file, and return its name from chat.once"
-            )
-        if entries and not self._begun:
-            self._begun = True
-            entries.insert(0, self._beginning())
-        return tuple(entries)
-
-    def _beginning(self) -> Entry:
-        world: dict[str, JsonValue] = {
-            "message": _as_json(self.first),
-            "variables": dict(self._current),
-            "now": self._heard_at.isoformat(),
-            "seed": self._seed,
-            "code": self._code,
-        }
-        return Entry("begin", "", world, self._turn)
-
-    def _differs(self, how: str) -> NoReturn:
-        self.changed = how
-        raise DialogChanged(how)
+        if not self._telling.live:
+            self._telling.differ("it ends before it comes to its last step")
+        return self._telling.take(steps=False)
 
     # The steps
 
     async def _ask(self, check: Check, seconds: float | None, default: Any, name: str) -> Any:
-        question = check.question
+        telling, question = self._telling, check.question
         while True:
-            asked = self._recall("ask", name)
+            asked = telling.recall("ask", name)
             if asked is None:
                 self._wait(question, check, seconds, name)
-            if self._edited and not name and asked.value != question:
-                self._differs(f"it asks {question!r} where it asked {asked.value!r}")
-            told = self._recall("answer", name)
+            if telling.edited and not name and asked.value != question:
+                telling.differ(f"it asks {question!r} where it asked {asked.value!r}")
+            told = telling.recall("answer", name)
             answer: Any = (told or await self._hear(check, name)).value
-            self.now = datetime.fromisoformat(answer["at"])
+            telling.now = datetime.fromisoformat(answer["at"])
             if "message" not in answer:
                 if default is UNSET:
                     raise NoAnswer(f"nobody answered {check.question!r} in time")
                 return default
             if told is not None:
-                self.message = IncomingMessage.model_validate(answer["message"])
+                telling.message = IncomingMessage.model_validate(answer["message"])
             if "complaint" not in answer:
                 return answer["text"]
             question = answer["complaint"]
 
     async def _hear(self, check: Check, name: str) -> Entry:
         """The message of this turn is the answer that the dialog has waited for."""
-        self.message, self._said = self._heard, 0
-        answer: dict[str, JsonValue] = {"at": self._heard_at.isoformat()}
+        telling = self._telling
+        telling.hear()
+        answer: dict[str, JsonValue] = {"at": telling.heard_at.isoformat()}
         if not self._timed_out:
-            verdict = await check(self._heard.content)
-            answer["message"] = _as_json(self._heard)
+            verdict = await check(telling.heard.content)
+            answer["message"] = as_json(telling.heard)
             answer["text"] = verdict.text
             if verdict.complaint is not None:
                 answer["complaint"] = verdict.complaint
-        return self._record("answer", name, answer)
+        return telling.record("answer", name, answer)
 
     def _wait(self, question: str, check: Check, seconds: float | None, name: str) -> NoReturn:
-        self.utter(
-            self.message.reply(question, metadata=check.metadata()) if check.choices else question
+        plain = check.choices is None
+        self._telling.utter(
+            question if plain else self.message.reply(question, metadata=check.metadata())
         )
-        self._record("ask", name, question)
-        self._last = self._take()
+        self._telling.record("ask", name, question)
+        self._last = self._telling.take()
         self.asks = seconds
         raise Waiting
 
     async def _say(self, content: str | OutgoingMessage, name: str) -> None:
-        if self._recall("say", name) is None and self._live:
-            self.utter(content)
-            self._record("say", name, None)
-            await self._keep()
+        if self._telling.recall("say", name) is None and self._telling.live:
+            self._telling.utter(content)
+            self._telling.record("say", name, None)
+            await self._port.step(self._telling.take())
 
     async def _once(self, name: str, function: Callable[[], Any]) -> Any:
-        entry = self._recall("once", name)
+        entry = self._telling.recall("once", name)
         if entry is None:
             value = await self._port.call(function)
             try:
@@ -439,46 +362,25 @@ class Chat:
                     f"chat.once({name!r}) came to something that is not JSON ({error}); "
                     "return plain data"
                 ) from error
-            entry = self._record("once", name, value)
-            await self._keep()
+            entry = self._telling.record("once", name, value)
+            await self._port.step(self._telling.take())
         return entry.value
 
     async def _history(self, n: int) -> tuple[StoredMessage, ...]:
-        entry = self._recall("history", "")
+        entry = self._telling.recall("history", "")
         if entry is None:
-            entry = self._record("history", "", self._window[-n:] if n > 0 else ())
+            entry = self._telling.record("history", "", self._window[-n:] if n > 0 else ())
         lines: Any = entry.value
         return tuple(StoredMessage.model_validate(line) for line in lines)
 
-    async def _later_on(self, when: datetime | timedelta | float, text: str) -> None:
+    async def _say_later(self, when: datetime | timedelta | float, text: str) -> None:
         if isinstance(when, datetime):
             if when.tzinfo is None:
                 raise UsageError(f"{when.isoformat()} has no time zone; write datetime.now(UTC)")
         else:
             when = self.now + (when if isinstance(when, timedelta) else timedelta(seconds=when))
-        if self._live:
-            self._later.append(Later(when.astimezone(UTC), text))
+        self._telling.postpone(Later(when.astimezone(UTC), text))
 
     async def _type(self) -> None:
-        if self._live:
+        if self._telling.live:
             await self._port.show("typing")
-
-
-def _as_json(model: IncomingMessage | StoredMessage) -> JsonValue:
-    packed: JsonValue = model.model_dump(mode="json", exclude_defaults=True)
-    return packed
-
-
-def _packed(entry: Entry) -> Entry:
-    # Lines of history are made into JSON only when a journal is in fact written.
-    if entry.kind != "history":
-        return entry
-    lines: Any = entry.value
-    return replace(entry, value=[_as_json(line) for line in lines])
-
-
-def _weight(entry: Entry) -> int:
-    """What a step counts. Messages are not the plugin's to keep small."""
-    if entry.kind in ("begin", "answer"):
-        return 0
-    return len(orjson.dumps(entry.value))

@@ -96,14 +96,15 @@ class Replay:
         return self._last is None
 
     def recall(self, kind: str, name: str = "") -> Entry | None:
-        """What came of the next step of this kind and name; None when it was not recorded."""
+        """What came of the next step of this kind and name; None when it was not recorded.
+
+        What is done once in a dialog is found again, however often it is asked for.
+        """
+        if kind == "once":
+            return self._told(self._found.get((kind, name, 1))) or self._kept.get(name)
         key = kind, name
         self._asked_for[key] = order = self._asked_for.get(key, 0) + 1
         return self._told(self._found.get((*key, order)))
-
-    def recall_once(self, name: str) -> Entry | None:
-        """What came of a step that happens once in a dialog, however often it is asked for."""
-        return self._told(self._found.get(("once", name, 1))) or self._kept.get(name)
 
     def note(self, entry: Entry) -> None:
         """Add a step that has happened just now."""

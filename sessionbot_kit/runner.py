@@ -128,7 +128,7 @@ async def _attempt(
             raise
         if chat.asks is not UNSET:
             return chat.end(), None
-        if chat.changed is not None:
+        if chat.must_begin_again(fault):
             return Progress(), None
         if budget.expired():
             return Progress(), (
