@@ -164,6 +164,7 @@ class Answering:
         session = await self._store.session(row.session_id)
         if session is None:
             raise KitError(f"the session {row.session_id} of a waiting message is gone")
+        round.base = session.variables
         return Offer(
             turn=row.id,
             attempt=attempt,

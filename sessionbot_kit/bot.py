@@ -15,19 +15,25 @@ import weakref
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sessionbot_kit.channel import Channel
 from sessionbot_kit.channels.loopback import Loopback
+from sessionbot_kit.courier import Patience
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import UsageError
 from sessionbot_kit.events import Feed, HouseEvent
 from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.kernel import PluginKernel
 from sessionbot_kit.links.memory import memory_link
-from sessionbot_kit.registry import Declared
+from sessionbot_kit.registry import Declared, prefixes_of
+from sessionbot_kit.sessions import SessionManager
 from sessionbot_kit.store import Store
 from sessionbot_kit.stores import open_store
+from sessionbot_kit.tables import Table
+
+if TYPE_CHECKING:  # reading settings costs more than starting a bot
+    from sessionbot_kit.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -42,20 +48,49 @@ class Bot:
         store: str | Path | Store | None = None,
         channels: Iterable[Channel] = (),
         turn_timeout_s: float = 30.0,
+        history_window: int = 20,
+        drain_s: float = 5.0,
+        patience: Patience | None = None,
+        max_message_bytes: int = 64 * 1024 * 1024,
+        watch_events: int = 1_000,
     ) -> None:
         self.name = name
         self.kernel = PluginKernel(
-            *plugins, bot=name, name=f"{name}'s kernel", turn_timeout_s=turn_timeout_s
+            *plugins,
+            bot=name,
+            name=f"{name}'s kernel",
+            turn_timeout_s=turn_timeout_s,
+            drain_s=drain_s,
         )
         self.loopback = Loopback()
         self.channels: tuple[Channel, ...] = (self.loopback, *channels)
-        self.feed = Feed()
+        self.feed = Feed(limit=watch_events)
+        self._gateway_options: dict[str, Any] = {
+            "window": history_window,
+            "drain_s": drain_s,
+            "patience": patience,
+            "max_message_bytes": max_message_bytes,
+        }
         self._store = store
         self._open: AsyncExitStack | None = None
         self._gateway: Gateway | None = None
         self._stays = False
         self._guests = 0
         self._door = asyncio.Lock()
+
+    @classmethod
+    def from_settings(cls, settings: "Settings", *plugins: Declared, **more: Any) -> Self:
+        """A bot as the settings want it (`Settings.load()`); what is given here wins."""
+        wanted: dict[str, Any] = {
+            "store": settings.store_url,
+            "turn_timeout_s": settings.turn_timeout_s,
+            "history_window": settings.history_window,
+            "drain_s": settings.drain_s,
+            "patience": Patience(**dict(settings.courier)),
+            "max_message_bytes": settings.max_message_bytes,
+            "watch_events": settings.queues.watch_events,
+        }
+        return cls(*plugins, **wanted | more)
 
     @property
     def gateway(self) -> Gateway:
@@ -64,14 +99,32 @@ class Bot:
         return self._gateway
 
     @property
+    def sessions(self) -> SessionManager:
+        """What the bot remembers of everybody it has talked to."""
+        return SessionManager(self.gateway.store)
+
+    @property
+    def plugins(self) -> Table:
+        """What the bot can do, as a table."""
+        rows = [
+            (
+                plugin.meta.id,
+                " ".join(prefixes_of(plugin)) or "anything else",
+                getattr(plugin, "summary", ""),
+            )
+            for plugin in self.kernel.registry.all_plugins()
+        ]
+        return Table(f"Plugins of {self.name}", ("plugin", "answers to", "what it does"), rows)
+
+    @property
     def running(self) -> bool:
         return self._gateway is not None
 
     async def start(self) -> Self:
         """Begin to listen. Starting twice is harmless."""
         async with self._door:
-            self._stays = True
             await self._begin()
+            self._stays = True
         return self
 
     async def stop(self) -> None:
@@ -114,7 +167,13 @@ class Bot:
             return
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(self._a_store())
-            gateway = Gateway(store, channels=self.channels, bot=self.name, feed=self.feed)
+            gateway = Gateway(
+                store,
+                channels=self.channels,
+                bot=self.name,
+                feed=self.feed,
+                **self._gateway_options,
+            )
             await stack.enter_async_context(self.kernel)
             crew = Crew(self.name)
             stack.push_async_callback(crew.stop)

@@ -10,11 +10,13 @@ import logging
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import StoreError
 from sessionbot_kit.events import Failed, Feed, Sent
+from sessionbot_kit.logs import correlated
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult
 from sessionbot_kit.store import OutboxRow, Store
 
@@ -22,6 +24,16 @@ log = logging.getLogger(__name__)
 
 Send = Callable[[OutgoingMessage], Awaitable[SendResult]]
 Lane = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How hard the courier tries."""
+
+    tries: int = 8
+    first_wait_s: float = 1.0
+    longest_wait_s: float = 300.0
+    send_timeout_s: float = 60.0
 
 
 class Courier:
@@ -32,19 +44,12 @@ class Courier:
         store: Store,
         send: Send,
         feed: Feed,
-        *,
-        tries: int = 8,
-        first_wait_s: float = 1.0,
-        longest_wait_s: float = 300.0,
-        send_timeout_s: float = 60.0,
+        patience: Patience | None = None,
     ) -> None:
         self._store = store
         self._send = send
         self._feed = feed
-        self._tries = tries
-        self._first_wait_s = first_wait_s
-        self._longest_wait_s = longest_wait_s
-        self._send_timeout_s = send_timeout_s
+        self._patience = patience or Patience()
         self._crew = Crew("courier")
         self._lanes: dict[Lane, deque[OutboxRow]] = {}
         self._empty: dict[Lane, asyncio.Event] = {}
@@ -74,7 +79,8 @@ class Courier:
         rows = self._lanes[lane]
         try:
             while rows:
-                await self._deliver(rows[0])
+                with correlated(_turn(rows[0]), session_id=rows[0].session_id):
+                    await self._deliver(rows[0])
                 rows.popleft()
         finally:
             del self._lanes[lane]
@@ -82,7 +88,7 @@ class Courier:
                 empty.set()
 
     async def _deliver(self, row: OutboxRow) -> None:
-        for attempt in range(row.attempts + 1, self._tries + 1):
+        for attempt in range(row.attempts + 1, self._patience.tries + 1):
             result = await self._try(row.message)
             if result:
                 return await self._note_sent(row, result)
@@ -92,17 +98,19 @@ class Courier:
                 "reply not sent",
                 extra={"reply": row.id, "attempt": attempt, "error": error},
             )
-            if result.permanent or attempt == self._tries:
+            if result.permanent or attempt == self._patience.tries:
                 return await self._insist(partial(self._store.bury, row.id, error))
             await self._insist(partial(self._store.failed, row.id, error))
             await asyncio.sleep(self._wait_s(attempt, result.retry_after))
 
     async def _try(self, message: OutgoingMessage) -> SendResult:
         try:
-            async with asyncio.timeout(self._send_timeout_s):
+            async with asyncio.timeout(self._patience.send_timeout_s):
                 return await self._send(message)
         except TimeoutError:
-            return SendResult(ok=False, error=f"no answer within {self._send_timeout_s:g} s")
+            return SendResult(
+                ok=False, error=f"no answer within {self._patience.send_timeout_s:g} s"
+            )
         except Exception as fault:  # somebody else's channel
             log.exception("channel failed", extra={"channel": message.channel_type})
             return SendResult(ok=False, error=f"{type(fault).__name__}: {fault}")
@@ -110,7 +118,7 @@ class Courier:
     async def _note_sent(self, row: OutboxRow, result: SendResult) -> None:
         await self._insist(partial(self._store.sent, row.id, result.ids))
         self._feed.tell(Sent(turn=_turn(row), session=row.session_id, reply=row.id, ids=result.ids))
-        log.info("reply sent", extra={"reply": row.id, "session_id": row.session_id})
+        log.info("reply sent", extra={"reply": row.id})
 
     async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
         """Write it down, however long the store is away: else the reply would be sent again."""
@@ -124,7 +132,8 @@ class Courier:
                 wait_s = min(wait_s * 2, 30.0)
 
     def _wait_s(self, attempt: int, retry_after: float | None) -> float:
-        longest = min(self._first_wait_s * 2 ** (attempt - 1), self._longest_wait_s)
+        first, ceiling = self._patience.first_wait_s, self._patience.longest_wait_s
+        longest = min(first * 2 ** (attempt - 1), ceiling)
         # Full jitter: chats that failed together do not come back together.
         return max(random.uniform(0, longest), retry_after or 0.0)
 

@@ -5,12 +5,25 @@
     │   ├── MessageError    a message that no channel could carry
     │   ├── PluginError     a plugin that is wrong where it is declared
     │   ├── SettingsError   a setting that is missing or of the wrong kind
-    │   └── DialogTooLong   a dialog with more steps than a journal holds
+    │   ├── DialogTooLong   a dialog with more steps than a journal holds
+    │   └── SessionError    a session that cannot do what was asked
+    │       ├── SessionUnknown          there is none of this name
+    │       ├── SessionEnded            it has expired or was closed
+    │       ├── AddressMissing          nobody knows where to reach the person there
+    │       └── VariableQuotaExceeded   its variables take too much room
     ├── NoAnswer            the person's: a question that was not answered in time
     ├── WireError           theirs: a peer that breaks the rules
     │   ├── FragmentError   a fragment that must not be believed
+    │   ├── RecordError     a record of a swarm that must not be believed
     │   └── LinkClosed      the other side has gone
+    ├── AccessError         the visitor's: somebody who may not come in, or not now
+    │   ├── TokenUnknown    nobody was given this token, or it was replaced
+    │   ├── TokenExpired    it was good once
+    │   ├── TokenForeign    it opens another session
+    │   ├── TokenEnded      its session has expired or was closed
+    │   └── RateLimited     too much at once
     ├── ChannelError        the platform's: a channel that could not send or receive
+    │   └── NodeError       one node of a network that refused, lied or did not answer
     └── StoreError          the world's: a disk, a lock, a file
         ├── StoreBusy       locked by somebody for too long
         ├── StoreFull       no room on the disk
@@ -51,6 +64,26 @@ class NoAnswer(KitError, TimeoutError):
     """A question was not answered in time, and had no default."""
 
 
+class SessionError(UsageError):
+    """A session cannot do what was asked of it."""
+
+
+class SessionUnknown(SessionError):
+    """There is no session of this id, number or key."""
+
+
+class SessionEnded(SessionError):
+    """The session has expired or was closed, and takes no more messages."""
+
+
+class AddressMissing(SessionError):
+    """Nobody knows where to reach the person on that channel."""
+
+
+class VariableQuotaExceeded(SessionError):
+    """The variables of a session take too much room."""
+
+
 class WireError(KitError):
     """A peer broke the rules of the link."""
 
@@ -71,12 +104,68 @@ class FragmentError(WireError):
         self.fatal = fatal
 
 
+class RecordError(WireError):
+    """A record that somebody left in a swarm must not be believed."""
+
+
 class LinkClosed(WireError):
     """The other side of a link has gone."""
 
 
+class AccessError(KitError):
+    """Somebody may not come in, or not now. `code` is for programs."""
+
+    code = "refused"
+
+
+class TokenUnknown(AccessError):
+    """Nobody was given this token, or a newer one has replaced it."""
+
+    code = "token_unknown"
+
+
+class TokenExpired(AccessError):
+    """The token was good once."""
+
+    code = "token_expired"
+
+
+class TokenForeign(AccessError):
+    """The token opens another session."""
+
+    code = "token_foreign"
+
+
+class TokenEnded(AccessError):
+    """The session of this token has expired or was closed."""
+
+    code = "session_ended"
+
+
+class RateLimited(AccessError):
+    """Too much at once; `retry_after` says in how many seconds there is room again."""
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, *, retry_after: float) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
 class ChannelError(KitError):
     """A channel could not send or receive."""
+
+
+class NodeError(ChannelError):
+    """One node of a network refused, lied or did not answer; another may do better.
+
+    `status` is the code that it gave (0 when it gave none) and `body` what came with it.
+    """
+
+    def __init__(self, status: int, detail: str, *, body: object = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.body = body
 
 
 class StoreError(KitError):

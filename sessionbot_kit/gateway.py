@@ -17,13 +17,14 @@ from typing import Self
 
 from sessionbot_kit.answering import Answering
 from sessionbot_kit.channel import Channel, Receipt
-from sessionbot_kit.courier import Courier, lane_of
+from sessionbot_kit.courier import Courier, Patience, lane_of
 from sessionbot_kit.crew import Crew
-from sessionbot_kit.errors import UsageError
+from sessionbot_kit.errors import MessageError, UsageError
 from sessionbot_kit.events import Feed, HouseEvent, Received
 from sessionbot_kit.ids import new_id
 from sessionbot_kit.ledger import Ledger
 from sessionbot_kit.link import Bye, Event, Hello, Link, Offer, Result, Step, Stepped
+from sessionbot_kit.logs import correlated
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult, SessionKey
 from sessionbot_kit.registry import Registry, call
 from sessionbot_kit.routes import Route
@@ -51,6 +52,8 @@ class Gateway:
         bot: str = "bot",
         window: int = 20,
         drain_s: float = 5.0,
+        patience: Patience | None = None,
+        max_message_bytes: int = 64 * 1024 * 1024,
         feed: Feed | None = None,
         count_tokens: Callable[[str], int] = estimate_tokens,
         clock: Clock | None = None,
@@ -65,6 +68,8 @@ class Gateway:
         self.switchboard = Switchboard()
         self._window = window
         self._drain_s = drain_s
+        self._patience = patience
+        self._max_message_bytes = max_message_bytes
         self._count_tokens = count_tokens
         self._clock = clock or SystemClock()
         self._absent_s = absent_s
@@ -79,7 +84,7 @@ class Gateway:
         if self._lease is not None:
             return self
         lease = await self.store.acquire(f"{socket.gethostname()}:{os.getpid()}")
-        self.courier = Courier(self.store, self._send, self.feed)
+        self.courier = Courier(self.store, self._send, self.feed, self._patience)
         self.timers = Timers(self.store, self._clock, lambda row: self.turns.add(row))
         ledger = Ledger(
             self.store,
@@ -105,7 +110,6 @@ class Gateway:
         try:
             for reply in await self.store.unsent():
                 self.courier.post(reply)
-            await ledger.start()
             self.turns.take_up(await self.store.waiting(), crashed=lease.crashed)
             self.timers.start()
             await self.channels.start()
@@ -149,16 +153,19 @@ class Gateway:
         """Store a message; its turn follows by itself. A second copy is told from the first."""
         if self._lease is None:
             raise UsageError(f"the gateway of {self.bot} is not running; await its start() first")
+        if (size := _size(message)) > self._max_message_bytes:
+            raise MessageError(
+                f"a message of {size:,} bytes in {message.channel_id} is larger than "
+                f"{self._max_message_bytes:,}; raise max_message_bytes, or send a link"
+            )
         session = await self.store.session_for(self._key(message))
         row = InboxRow(id=new_id(), session_id=session.id, message=message)
         if not await self.store.accept(row):
-            log.info("second copy dropped", extra={"message_id": message.id})
+            log.info("second copy dropped", extra={"message_id": message.id, "turn": row.id})
             return Receipt(row.id, session.id, lane_of(message), duplicate=True)
         self.feed.tell(Received(turn=row.id, session=session.id, message=message))
-        log.info(
-            "message received",
-            extra={"turn": row.id, "session_id": session.id, "channel": message.channel_type},
-        )
+        with correlated(row.id, private=[message.content], session_id=session.id):
+            log.info("message received", extra={"channel": message.channel_type})
         self.turns.add(row)
         return Receipt(row.id, session.id, lane_of(message))
 
@@ -223,6 +230,10 @@ class Gateway:
 
     def _key(self, message: IncomingMessage) -> SessionKey:
         return SessionKey(self.bot, message.channel_type, message.channel_id, message.sender_id)
+
+
+def _size(message: IncomingMessage) -> int:
+    return len(message.content.encode()) + sum(len(file.data or b"") for file in message.media)
 
 
 def _as_result(answer: object) -> SendResult:

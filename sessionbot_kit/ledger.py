@@ -37,6 +37,7 @@ class Round:
     journal: Journal | None = None  # of the dialog that this row belongs to
     replaces: Journal | None = None  # the open dialog of somebody else
     heard: bool = False  # the person's line is in the conversation
+    base: Mapping[str, JsonValue] | None = None  # the variables that its changes are made to
 
     def __post_init__(self) -> None:
         if self.row.kind != "message":
@@ -66,16 +67,9 @@ class Ledger:
         self._clock = clock
         self._count_tokens = count_tokens
         self._dialog_expires_s = dialog_expires_s
-        self._journaled: set[str] = set()
-
-    async def start(self) -> None:
-        """Learn which sessions are in the middle of something."""
-        self._journaled = set(await self._store.journaled())
 
     async def journals(self, row: InboxRow) -> tuple[Journal | None, Journal | None]:
         """The open dialog of the row's session, and the steps of this very turn so far."""
-        if row.session_id not in self._journaled:
-            return None, None
         found = await self._store.journals(row.session_id)
         dialog = next((journal for journal in found if journal.open), None)
         own = next((journal for journal in found if journal.id == row.id), None)
@@ -182,10 +176,8 @@ class Ledger:
     async def _commit(self, round: Round, replies: Sequence[OutgoingMessage], **more: Any) -> None:
         row, turn = round.row, self._turn(round, replies, **more)
         await self._store.commit(turn)
-        if turn.journal is not None:
-            self._journaled.add(row.session_id)
-        elif turn.ended and round.replaces is None:
-            self._journaled.discard(row.session_id)
+        if turn.variables is not None:
+            round.base = turn.variables
         for timer in turn.timers:
             self._timers.expect(timer.due)
         for reply in replies:
@@ -200,6 +192,7 @@ class Ledger:
             epoch=self._lease.epoch,
             messages=said if round.heard else (self._heard(row.message), *said),
             replies=tuple(replies),
+            base=round.base,
             **more,
         )
 

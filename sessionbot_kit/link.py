@@ -16,34 +16,39 @@ may forget a frame only then; what was not asked past is delivered again after a
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol, Self
+from typing import Annotated, Protocol, Self
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from sessionbot_kit.journal import Entry, Later, Progress
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, StoredMessage
 from sessionbot_kit.routes import Route
+
+# Bounds that are kept where a frame comes in from a peer.
+Name = Annotated[str, Field(min_length=1, max_length=512)]
+Count = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
     """A kernel introduces itself: which bot it serves, with which plugins."""
 
-    bot: str
-    kernel: str
-    routes: tuple[Route, ...] = ()
-    turn_timeout_s: float = 30.0  # a turn that is out for much longer is not coming back
+    bot: Name
+    kernel: Name
+    routes: Annotated[tuple[Route, ...], Field(max_length=10_000)] = ()
+    turn_timeout_s: Seconds = 30.0  # a turn that is out for much longer is not coming back
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A turn to run and all that its plugin may see; `attempt` and `epoch` fence stale answers."""
 
-    turn: str
-    attempt: int
-    epoch: int
-    plugin: str
-    session_id: str
+    turn: Name
+    attempt: Count
+    epoch: Count
+    plugin: Name
+    session_id: Name
     message: IncomingMessage
     variables: Mapping[str, JsonValue] = field(default_factory=dict)
     window: tuple[StoredMessage, ...] = ()
@@ -57,9 +62,9 @@ class Offer:
 class Step:
     """What a turn did that must not be done again. It goes on when it has been Stepped."""
 
-    turn: str
-    attempt: int
-    epoch: int
+    turn: Name
+    attempt: Count
+    epoch: Count
     progress: Progress
 
 
@@ -67,9 +72,9 @@ class Step:
 class Stepped:
     """The step is on the disk; or it is refused, for the turn is somebody else's now."""
 
-    turn: str
-    attempt: int
-    epoch: int
+    turn: Name
+    attempt: Count
+    epoch: Count
     ok: bool = True
 
 
@@ -80,15 +85,15 @@ class Result:
     A turn that `asks` is not the end of its dialog: its journal is kept and comes with the answer.
     """
 
-    turn: str
-    attempt: int
-    epoch: int
+    turn: Name
+    attempt: Count
+    epoch: Count
     replies: tuple[OutgoingMessage, ...] = ()
     variables: Mapping[str, JsonValue] | None = None  # None: unchanged
     error: str | None = None  # for the log; the person is told politely
-    ms: float = 0.0
+    ms: Seconds = 0.0
     asks: bool = False
-    timeout_s: float | None = None  # how long the question waits for its answer
+    timeout_s: Seconds | None = None  # how long the question waits for its answer
     entries: tuple[Entry, ...] = ()
     later: tuple[Later, ...] = ()
     anew: bool = False  # the journal that was offered is void
@@ -99,8 +104,8 @@ class Result:
 class Event:
     """Something worth showing while a turn runs, such as "typing"."""
 
-    turn: str
-    kind: str
+    turn: Name
+    kind: Name
     detail: Mapping[str, JsonValue] = field(default_factory=dict)
 
 

@@ -19,6 +19,7 @@ from sessionbot_kit.answering import Answering
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import LinkClosed, StaleLease, StoreConflict, StoreError
 from sessionbot_kit.events import Failed, Feed
+from sessionbot_kit.logs import correlated
 from sessionbot_kit.store import InboxRow, Store
 from sessionbot_kit.switchboard import KernelLeft
 from sessionbot_kit.timers import Clock
@@ -84,10 +85,13 @@ class Turns:
     async def _work(self, session_id: str, queue: _Queue) -> None:
         try:
             while queue.rows:
+                row = queue.rows[0]
+                private = [row.message.content]
                 try:
-                    await self._answer(queue)
+                    with correlated(row.id, private=private, session_id=session_id):
+                        await self._answer(queue)
                 except Exception:  # a turn is a boundary: the next message must be answered
-                    log.exception("turn broke off", extra={"turn": queue.rows[0].id})
+                    log.exception("turn broke off", extra={"turn": row.id})
                 queue.rows.popleft()
                 queue.suspect = False
         finally:

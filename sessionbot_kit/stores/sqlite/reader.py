@@ -23,7 +23,9 @@ class Reader:
         self._path = path
         self._loop = loop
         self._queue: SimpleQueue[Read | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name=f"store-reader {path.name}")
+        self._thread = threading.Thread(
+            target=self._work, name=f"store-reader {path.name}", daemon=True
+        )
 
     def start(self) -> None:
         self._thread.start()

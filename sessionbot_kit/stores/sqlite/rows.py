@@ -1,14 +1,19 @@
-"""How models become rows and rows become models, in one place for every path."""
+"""How models become rows and rows become models, in one place for every path.
+
+What comes in is checked here, in the loop, so that a value that cannot be kept is refused to the
+one who brought it. What comes out was checked when it came in, and is trusted.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import orjson
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from sessionbot_kit.errors import MessageError
+from sessionbot_kit.context import Summary
+from sessionbot_kit.errors import MessageError, StoreError
 from sessionbot_kit.models import (
     IncomingMessage,
     Media,
@@ -20,22 +25,47 @@ from sessionbot_kit.models import (
     Totals,
     mend_text,
 )
-from sessionbot_kit.store import InboxRow, NewMessage, OutboxRow
+from sessionbot_kit.store import InboxRow, Memory, NewMessage, OutboxRow, TokenRow
 
 ROLES = frozenset(get_args(Role))
 MEDIA = TypeAdapter(tuple[Media, ...])
 
-Line = tuple[str, str, int, datetime, str, str | None, str | None, tuple[Media, ...], Any]
-
 SESSION_COLUMNS = """
-s.id, s.seq, s.bot, s.interface, s.chat, s.user, s.identity, s.state, s.created_at,
-s.last_activity, s.expires_at, s.cleared_seq, s.cleared_tokens, v.variables, v.context,
+s.id, s.seq, s.bot_id, s.interface, s.chat_id, s.user_id, s.identity, s.state, s.metadata,
+s.created_at, s.last_activity, s.expires_at, v.variables, v.context, v.version,
+s.cleared_seq, s.cleared_tokens,
 (SELECT seq FROM messages WHERE session_id = s.id ORDER BY seq DESC LIMIT 1),
 (SELECT cum_tokens FROM messages WHERE session_id = s.id ORDER BY seq DESC LIMIT 1)
 """
+SESSION = f"""
+SELECT {SESSION_COLUMNS} FROM sessions s LEFT JOIN session_state v ON v.session_id = s.id
+"""
 MESSAGE_COLUMNS = "session_id, seq, role, content, tokens, timestamp, media, metadata"
+SUMMARY_COLUMNS = "first, last, text, tokens, messages, level, created_at"
 INBOX_COLUMNS = "id, session_id, message, attempts, kind"
 OUTBOX_COLUMNS = "id, session_id, message, attempts, error"
+
+# `__init__` would check again what is known to be right, and keep a set of names a message.
+_FIELDS_SET = set(StoredMessage.model_fields)
+_new = object.__new__
+_put = object.__setattr__
+
+
+Note = tuple[str, str, str, str | None]  # scope, owner, name, value
+
+
+class Line(NamedTuple):
+    """A new line of a conversation, checked and written out for its row."""
+
+    role: Role
+    content: str
+    tokens: int
+    moment: datetime
+    timestamp: str
+    media: tuple[Media, ...]
+    media_json: str | None
+    metadata: dict[str, JsonValue]
+    metadata_json: str | None
 
 
 def to_text(moment: datetime) -> str:
@@ -48,6 +78,7 @@ def to_text(moment: datetime) -> str:
 
 
 def to_moment(text: str) -> datetime:
+    """Read what `to_text` wrote."""
     return datetime.fromisoformat(text + "+00:00")
 
 
@@ -62,53 +93,85 @@ def to_json(value: Any, what: str) -> str:
     return data.decode()
 
 
+def to_object(mapping: Mapping[str, JsonValue], what: str) -> str:
+    """Write a mapping as JSON."""
+    return to_json(dict(mapping), what) if mapping else "{}"
+
+
 def to_line(message: NewMessage) -> Line:
     """Check a new line of a conversation, and make it ready for its row."""
     if message.role not in ROLES:
         raise MessageError(
             f"{message.role!r} is no role; a line is from {', '.join(sorted(ROLES))}"
         )
-    media = MEDIA.dump_json(message.media, exclude_none=True).decode() if message.media else None
-    metadata = dict(message.metadata)
-    return (
+    return Line(
         message.role,
         mend_text(message.content),
         message.tokens,
         message.timestamp,
         to_text(message.timestamp),
-        media,
-        to_json(metadata, "the metadata") if metadata else None,
         message.media,
-        metadata,
+        MEDIA.dump_json(message.media, exclude_none=True).decode() if message.media else None,
+        dict(message.metadata),
+        to_json(dict(message.metadata), "the metadata") if message.metadata else None,
     )
 
 
-def to_stored(session_id: str, seq: int, line: Line) -> StoredMessage:
-    role, content, tokens, timestamp, _, _, _, media, metadata = line
-    return StoredMessage(
-        session_id=session_id,
-        seq=seq,
-        role=role,
-        content=content,
-        tokens=tokens,
-        timestamp=timestamp,
-        media=media,
-        metadata=metadata,
+def stored_message(
+    session_id: str,
+    seq: int,
+    role: str,
+    content: str,
+    tokens: int,
+    timestamp: datetime,
+    media: tuple[Media, ...],
+    metadata: dict[str, JsonValue],
+) -> StoredMessage:
+    """Make a StoredMessage of values that are known to be right."""
+    message: StoredMessage = _new(StoredMessage)
+    fields = {
+        "session_id": session_id,
+        "seq": seq,
+        "role": role,
+        "content": content,
+        "tokens": tokens,
+        "timestamp": timestamp,
+        "media": media,
+        "metadata": metadata,
+    }
+    _put(message, "__dict__", fields)
+    _put(message, "__pydantic_fields_set__", _FIELDS_SET)
+    _put(message, "__pydantic_extra__", None)
+    _put(message, "__pydantic_private__", None)
+    return message
+
+
+def stored_line(session_id: str, seq: int, line: Line) -> StoredMessage:
+    """The line as it was stored."""
+    return stored_message(
+        session_id,
+        seq,
+        line.role,
+        line.content,
+        line.tokens,
+        line.moment,
+        line.media,
+        line.metadata,
     )
 
 
 def stored_messages(rows: Iterable[tuple[Any, ...]]) -> list[StoredMessage]:
     """Read rows of MESSAGE_COLUMNS."""
     return [
-        StoredMessage(
-            session_id=session_id,
-            seq=seq,
-            role=role,
-            content=content,
-            tokens=tokens,
-            timestamp=to_moment(timestamp),
-            media=MEDIA.validate_json(media) if media else (),
-            metadata=orjson.loads(metadata) if metadata else {},
+        stored_message(
+            session_id,
+            seq,
+            role,
+            content,
+            tokens,
+            to_moment(timestamp),
+            MEDIA.validate_json(media) if media else (),
+            orjson.loads(metadata) if metadata else {},
         )
         for session_id, seq, role, content, tokens, timestamp, media, metadata in rows
     ]
@@ -116,13 +179,14 @@ def stored_messages(rows: Iterable[tuple[Any, ...]]) -> list[StoredMessage]:
 
 def session_of(row: tuple[Any, ...]) -> Session:
     """Read a row of SESSION_COLUMNS."""
-    (sid, seq, bot, interface, chat, user, identity, state, created_at, last_activity) = row[:10]
-    expires_at, cleared_seq, cleared_tokens, variables, context, last_seq, cum_tokens = row[10:]
+    id_, seq, bot, interface, chat, user, identity, state, metadata, *rest = row
+    created_at, last_activity, expires_at, variables, context, version, *ends = rest
+    cleared_seq, cleared_tokens, last_seq, cum_tokens = ends
     totals = Totals()
     if last_seq is not None:
         totals = Totals(messages=last_seq - cleared_seq, tokens=cum_tokens - cleared_tokens)
     return Session(
-        id=sid,
+        id=id_,
         seq=seq,
         key=SessionKey(bot, interface, chat, user),
         identity=identity,
@@ -133,20 +197,74 @@ def session_of(row: tuple[Any, ...]) -> Session:
         created_at=to_moment(created_at),
         last_activity=to_moment(last_activity),
         expires_at=to_moment(expires_at) if expires_at else None,
+        metadata=orjson.loads(metadata),
+        version=version or 0,
+    )
+
+
+def summaries_of(rows: Iterable[tuple[Any, ...]]) -> tuple[Summary, ...]:
+    """Read rows of SUMMARY_COLUMNS."""
+    return tuple(
+        Summary(first, last, text, tokens, messages, level, to_moment(created_at))
+        for first, last, text, tokens, messages, level, created_at in rows
+    )
+
+
+def summary_values(summary: Summary) -> tuple[Any, ...]:
+    """Write a row of SUMMARY_COLUMNS."""
+    return (
+        summary.first,
+        summary.last,
+        summary.text,
+        summary.tokens,
+        summary.messages,
+        summary.level,
+        to_text(summary.created_at),
+    )
+
+
+def to_memory(memory: Memory) -> Note:
+    """Write a row of the table of memories."""
+    value = None if memory.value is None else to_json(memory.value, f"the memory {memory.name!r}")
+    return memory.scope, memory.owner, memory.name, value
+
+
+def token_values(token: TokenRow) -> tuple[Any, ...]:
+    """Write a row of the table of tokens."""
+    return (
+        token.hash,
+        token.session_id,
+        to_text(token.created_at),
+        to_text(token.expires_at) if token.expires_at else None,
+    )
+
+
+def token_of(row: tuple[Any, ...]) -> TokenRow:
+    """Read a row of the table of tokens."""
+    hash_, session_id, created_at, expires_at = row
+    return TokenRow(
+        hash_,
+        session_id,
+        to_moment(created_at),
+        to_moment(expires_at) if expires_at else None,
     )
 
 
 def inbox_row(row: tuple[Any, ...]) -> InboxRow:
     """Read a row of INBOX_COLUMNS."""
     id_, session_id, message, attempts, kind = row
-    return InboxRow(id_, session_id, IncomingMessage.model_validate_json(message), attempts, kind)
+    try:
+        heard = IncomingMessage.model_validate_json(message)
+    except ValidationError as error:
+        raise StoreError(f"the inbox row {id_!r} cannot be read: {error}") from error
+    return InboxRow(id_, session_id, heard, attempts, kind)
 
 
 def outbox_row(row: tuple[Any, ...]) -> OutboxRow:
     """Read a row of OUTBOX_COLUMNS."""
     id_, session_id, message, attempts, error = row
-    return OutboxRow(id_, session_id, OutgoingMessage.model_validate_json(message), attempts, error)
-
-
-def variables_text(variables: Mapping[str, JsonValue]) -> str:
-    return to_json(dict(variables), "the variables")
+    try:
+        reply = OutgoingMessage.model_validate_json(message)
+    except ValidationError as cause:
+        raise StoreError(f"the outbox row {id_!r} cannot be read: {cause}") from cause
+    return OutboxRow(id_, session_id, reply, attempts, error)

@@ -19,7 +19,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from sessionbot_kit.errors import KitError, StoreError
+from sessionbot_kit.errors import KitError, StoreBusy, StoreError
 from sessionbot_kit.stores.sqlite.faults import fault
 from sessionbot_kit.stores.sqlite.transaction import Transaction
 
@@ -48,6 +48,7 @@ class Job:
     run: JobFunction | None
     future: asyncio.Future[Any]
     on_commit: Callable[[Any], Any] | None = None
+    shed_log: bool = False
     value: Any = None
     error: BaseException | None = None
 
@@ -77,7 +78,9 @@ class Writer:
         self._on_group = on_group
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._transaction = Transaction(db)
-        self._thread = threading.Thread(target=self._work, name=f"store-writer {path.name}")
+        self._thread = threading.Thread(
+            target=self._work, name=f"store-writer {path.name}", daemon=True
+        )
 
     def start(self) -> None:
         self._thread.start()
@@ -108,6 +111,9 @@ class Writer:
                     break
             if group.jobs:
                 self._write(group)
+                for job in group.jobs:
+                    if job.shed_log:
+                        self._shed_log(job)
                 self._loop.call_soon_threadsafe(self._on_group, group)
         self._db.close()
 
@@ -129,13 +135,22 @@ class Writer:
         self._db.execute("BEGIN IMMEDIATE")
         self._look(group)
         for job in group.jobs:
-            if job.run is not None:
+            if job.run is None:
+                continue
+            writes = transaction.writes
+            try:
                 job.value = job.run(transaction)
+            except KitError as refusal:
+                if transaction.writes != writes:
+                    raise
+                job.error = refusal  # it wrote nothing, so the others need not run again
         transaction.flush()
         self._db.execute("COMMIT")
 
     def _one_by_one(self, group: Group) -> None:
         self._transaction.alone = True
+        for job in group.jobs:
+            job.error = None
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._look(group)
@@ -165,6 +180,18 @@ class Writer:
             self._db.execute("ROLLBACK TO job")
             job.error = self._told(error)
         self._db.execute("RELEASE job")
+
+    def _shed_log(self, job: Job) -> None:
+        try:
+            (busy, _, _) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            job.error = self._told(error)
+            return
+        if busy:
+            job.error = StoreBusy(
+                f"{self._path} is being read by another process, so that the log beside it keeps "
+                "what was erased; close that program, then erase again"
+            )
 
     def _roll_back(self) -> None:
         self._transaction.forget()

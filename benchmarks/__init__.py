@@ -1,0 +1,1 @@
+"""Measurements that others can repeat: `make bench`, or one with `python -m benchmarks.NAME`."""

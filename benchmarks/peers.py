@@ -1,0 +1,42 @@
+"""The toolkits that we compare with, in a virtual environment of their own.
+
+    python = peers_python()        # makes .venv-bench the first time: a minute, and 400 MB
+
+Our package is installed beside them, so that all cases of a table share an interpreter and the
+versions of what they have in common.
+"""
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / ".venv-bench"
+PEERS = ("nonebot2", "aiogram", "chainlit")
+VERSIONS = (
+    "from importlib.metadata import version; print(', '.join(f'{n} {version(n)}' for n in %r))"
+)
+
+
+def peers_python() -> str:
+    """Return the Python that can import all peers."""
+    python = FOLDER / "bin" / "python"
+    ready = FOLDER / "ready"
+    wanted = f"{PEERS} {(ROOT / 'pyproject.toml').read_text('utf-8')}"
+    if not ready.exists() or ready.read_text("utf-8") != wanted:
+        print(f"Installing {', '.join(PEERS)} into {FOLDER.name}", flush=True)
+        venv.create(FOLDER, with_pip=True, clear=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        done = subprocess.run([*pip, "-e", str(ROOT), *PEERS], check=False)
+        if done.returncode:
+            sys.exit("installing the peers failed; check the network and run `make bench` again")
+        ready.write_text(wanted, "utf-8")
+    return str(python)
+
+
+def peers_versions() -> str:
+    """Name the peers with their versions."""
+    names = (*PEERS, "pydantic", "websockets", "httpx")
+    command = [peers_python(), "-c", VERSIONS % (names,)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,0 +1,1 @@
+"""What `make check` looks at, beside ruff and mypy: `python -m checks`, or one of them alone."""

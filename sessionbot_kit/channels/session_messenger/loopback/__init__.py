@@ -1,0 +1,5 @@
+"""The Session network on 127.0.0.1, for tests and notebooks: it checks what it is sent."""
+
+from sessionbot_kit.channels.session_messenger.loopback.network import LoopbackNetwork
+
+__all__ = ["LoopbackNetwork"]

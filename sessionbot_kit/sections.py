@@ -1,0 +1,94 @@
+"""The sections of the settings: each room of the house finds what it needs under its own name.
+
+    courier:
+      tries: 3
+    plugins:
+      telegram:
+        bot_token: ${TELEGRAM_BOT_TOKEN}
+
+The one rule to remember: **a setting has a default that works in a notebook, its unit in its name,
+and a description**; `sessionbot config show` prints all three.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from sessionbot_kit.secrecy import reveal
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Folder = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
+def _words(value: object) -> object:
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Level = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+    BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
+]
+
+
+class Section(BaseModel):
+    """Settings that belong together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Courier(Section):
+    """How hard the house tries to hand a reply to its channel."""
+
+    tries: Count = Field(8, description="Tries before a reply becomes a dead letter")
+    first_wait_s: Seconds = Field(1.0, description="Wait before the second try; doubles each time")
+    longest_wait_s: Seconds = Field(300.0, description="Longest wait between two tries")
+    send_timeout_s: Seconds = Field(60.0, description="Time that a channel has for one try")
+
+
+class Queues(Section):
+    """What may wait inside the house."""
+
+    watch_events: Count = Field(1_000, description="Events that a slow view may lag behind")
+
+
+class Log(Section):
+    """What is logged, and how it looks."""
+
+    level: Level = Field(
+        "INFO", description="Least level that is shown; DEBUG shows texts of people"
+    )
+    format: Literal["auto", "json", "console"] = Field(
+        "auto", description="JSON lines, or colors on a console; auto looks for a terminal"
+    )
+
+
+class GatewayPort(Section):
+    """Where plugin kernels and channels of other processes come in."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; this machine alone")
+    port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+        8089, description="Port to listen on; 0 takes a free one"
+    )
+
+
+class Plugins(Section):
+    """Which plugins run, and a section of its own for each, by its id."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, dict[str, Any]]
+
+    enabled: Names = Field((), description="Plugins to start, by id")
+    disabled: Names = Field((), description="Plugins to leave out, by id")
+    external: Names = Field((), description="Python packages to load plugins from")
+    paths: Names = Field((), description="Folders to look for plugins in")
+    policy: Literal["enable", "disable"] = Field(
+        "enable", description="What becomes of a plugin that is named nowhere"
+    )
+
+    def section(self, plugin_id: str) -> dict[str, Any]:
+        """The settings of one plugin, secrets in the clear: hand them to that plugin alone."""
+        section: dict[str, Any] = reveal(self.__pydantic_extra__.get(plugin_id, {}))
+        return section

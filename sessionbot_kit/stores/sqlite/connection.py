@@ -1,0 +1,120 @@
+"""How a database file is opened, checked and brought up to date.
+
+Several processes may open a new file at the same moment: one of them makes the tables, in a
+transaction together with their version number, and the others wait for it.
+"""
+
+import contextlib
+import os
+import sqlite3
+import sys
+import time
+from pathlib import Path
+from typing import Literal
+
+from sessionbot_kit.errors import StoreError, StoreTooNew
+from sessionbot_kit.stores.sqlite.faults import fault
+from sessionbot_kit.stores.sqlite.schema import APPLICATION_ID, MIGRATIONS, VERSION
+
+Durability = Literal["power", "process"]
+
+
+def connect(path: Path, *, durability: Durability, busy_timeout_s: float) -> sqlite3.Connection:
+    """Open the file for writing and bring its tables up to date."""
+    db = _open(path, busy_timeout_s)
+    try:
+        _check_owner(db, path)
+        _use_wal(db, busy_timeout_s)
+        # FULL: the commit is on the disk when it returns. NORMAL: it survives kill -9 only.
+        db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
+        if sys.platform == "darwin" and durability == "power":
+            db.execute("PRAGMA fullfsync = 1")  # plain fsync stops at the drive's cache there
+        db.execute("PRAGMA secure_delete = 1")  # what is erased is overwritten
+        _migrate(db, path)
+    except sqlite3.Error as error:
+        db.close()
+        raise fault(error, path) from error
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def connect_reader(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
+    """Open the file a second time, to read only."""
+    db = _open(path, busy_timeout_s)
+    db.execute("PRAGMA query_only = 1")
+    return db
+
+
+def _open(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"the folder {path.parent} cannot be made: {error.strerror}; "
+            "choose another folder, or change its permissions"
+        ) from error
+    with contextlib.suppress(OSError):  # where it cannot be made, SQLite says why
+        # What people said is nobody else's to read: the file is private from its first byte.
+        # Only a new file may be opened here: to close one that this process has open elsewhere
+        # drops SQLite's locks on it, and whoever leaves then would take the log away with it.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o600))
+    try:
+        # Each connection belongs to one thread at a time; it is opened here and used there.
+        return sqlite3.connect(
+            path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise fault(error, path) from error
+
+
+def _check_owner(db: sqlite3.Connection, path: Path) -> None:
+    # In this order: another process may be making the tables just now, and marks them as its own.
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    (owner,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if owner != APPLICATION_ID and tables:
+        raise StoreError(
+            f"{path} is a database of another program; give the store a file of its own"
+        )
+    if version > VERSION:
+        raise StoreTooNew(
+            f"{path} has version {version} of the tables, and this toolkit knows up to {VERSION}; "
+            "upgrade sessionbot-kit, or open a copy that was made before"
+        )
+
+
+def _use_wal(db: sqlite3.Connection, busy_timeout_s: float) -> None:
+    # Two processes that make the same file at once: SQLite does not wait here by itself.
+    deadline = time.monotonic() + busy_timeout_s
+    while True:
+        try:
+            if db.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",):
+                return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.005)
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    version = -1
+    while version < VERSION:
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            _check_owner(db, path)  # another process may have been faster
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version < VERSION:
+                for statement in MIGRATIONS[version]:
+                    db.execute(statement)
+                version += 1
+                db.execute(f"PRAGMA user_version = {version}")
+                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            # Changes nothing; a file that may not be written says so now, not at the first message.
+            db.execute("DELETE FROM leases WHERE 0")
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise

@@ -1,0 +1,141 @@
+"""The lines of conversations: appended, never changed, and numbered without a gap."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from sessionbot_kit.errors import SessionEnded
+from sessionbot_kit.models import StoredMessage
+from sessionbot_kit.store import ENDED, NewMessage
+from sessionbot_kit.stores.sqlite import rows
+from sessionbot_kit.stores.sqlite.recent import Appended
+from sessionbot_kit.stores.sqlite.sessions import TAIL, Sessions
+from sessionbot_kit.stores.sqlite.transaction import Head, Statement, Transaction
+
+APPEND: Final = Statement(
+    """
+    INSERT INTO messages (session_id, seq, role, content, tokens, cum_tokens, timestamp, media,
+                          metadata)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    """,
+    rank=1,
+)
+WAKE: Final = Statement(
+    "UPDATE sessions SET last_activity = ?1, state = 'active', expires_at = ?1 WHERE seq = ?2",
+    rank=2,
+)
+TOUCH: Final = Statement("UPDATE sessions SET last_activity = ? WHERE seq = ?", rank=3)
+AFTER: Final = f"""
+SELECT {rows.MESSAGE_COLUMNS} FROM messages WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT ?
+"""
+
+
+class Messages(Sessions):
+    """Lines go in at the end, and come out from any place."""
+
+    async def append(
+        self, session_id: str, messages: Sequence[NewMessage]
+    ) -> tuple[StoredMessage, ...]:
+        """Add lines to a conversation, in order and without a gap."""
+        lines = [rows.to_line(message) for message in messages]
+
+        def job(transaction: Transaction) -> Appended:
+            head = transaction.head(session_id)
+            if head.state in ENDED:
+                raise SessionEnded(
+                    f"session {session_id} is {head.state}; ask session_for for the next one"
+                )
+            return add(transaction, head, lines)
+
+        return await self._write_then(job, lambda added: self._remember(added, lines))
+
+    async def tail(self, session_id: str, count: int) -> tuple[StoredMessage, ...]:
+        """The last lines of a conversation, oldest first; from memory when they are there."""
+        if count < 1:
+            return ()
+        entry = await self._known(lambda: self._recent.find(session_id))
+        if entry is None and count <= self._cached_lines:
+            entry = await self._entry(session_id)
+        if entry is None:
+            return await self._read(lambda db: _tail(db, session_id, count))
+        if entry.whole or len(entry.lines) >= count:
+            return tuple(entry.lines[-count:])
+        found = entry.session.id
+        return await self._read(lambda db: _tail(db, found, count))
+
+    async def messages(
+        self, session_id: str, *, after: int = 0, limit: int = 100
+    ) -> tuple[StoredMessage, ...]:
+        """Lines with a `seq` above `after`, oldest first."""
+
+        def query(db: sqlite3.Connection) -> tuple[StoredMessage, ...]:
+            values = (_id(db, session_id), after, limit)
+            return tuple(rows.stored_messages(db.execute(AFTER, values)))
+
+        return await self._read(query)
+
+    def _remember(self, added: Appended, lines: Sequence[rows.Line]) -> tuple[StoredMessage, ...]:
+        stored = tuple(
+            [
+                rows.stored_line(added.session_id, seq, line)
+                for seq, line in enumerate(lines, added.first)
+            ]
+        )
+        if stored:
+            self._recent.appended(added, stored, stored[-1].timestamp)
+        return stored
+
+
+def add(transaction: Transaction, head: Head, lines: Sequence[rows.Line]) -> Appended:
+    """Write lines at the end of a conversation."""
+    first = head.seq + 1
+    before = head.cum_tokens
+    woken = None
+    for line in lines:
+        head.seq += 1
+        head.cum_tokens += line.tokens
+        transaction.later(
+            APPEND,
+            (
+                head.session_id,
+                head.seq,
+                line.role,
+                line.content,
+                line.tokens,
+                head.cum_tokens,
+                line.timestamp,
+                line.media_json,
+                line.metadata_json,
+            ),
+        )
+    if lines:
+        if head.state in ("new", "idle"):
+            head.state = "active"
+            woken = lines[-1].moment
+            transaction.later(WAKE, (lines[-1].timestamp, head.session_seq))
+        else:
+            transaction.later(TOUCH, (lines[-1].timestamp, head.session_seq))
+        count = len(lines)
+        transaction.count(
+            head.interface,
+            messages=count,
+            tokens=head.cum_tokens - before,
+            active_messages=0 if head.state in ENDED else count,
+        )
+    return Appended(
+        head.session_id,
+        first,
+        head.seq - head.cleared_seq,
+        head.cum_tokens - head.cleared_tokens,
+        woken,
+    )
+
+
+def _tail(db: sqlite3.Connection, session_id: str, count: int) -> tuple[StoredMessage, ...]:
+    found = db.execute(TAIL, (_id(db, session_id), count)).fetchall()
+    return tuple(rows.stored_messages(found[::-1]))
+
+
+def _id(db: sqlite3.Connection, session_id: str) -> str:
+    row = db.execute("SELECT session_id FROM aliases WHERE alias = ?", (session_id,)).fetchone()
+    return str(row[0]) if row else session_id

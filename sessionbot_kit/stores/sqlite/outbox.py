@@ -1,0 +1,69 @@
+"""The outbox: replies wait here until their channel took them, or are given up."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sessionbot_kit.store import OutboxRow
+from sessionbot_kit.stores.sqlite import rows
+from sessionbot_kit.stores.sqlite.engine import Engine
+from sessionbot_kit.stores.sqlite.transaction import Statement, Transaction
+
+NO_REPLY: Final = "the outbox has no such reply; commit its turn first"
+SENT: Final = Statement(
+    """
+    UPDATE outbox SET state = 'sent', platform_ids = ?, error = NULL, message = NULL WHERE id = ?
+    """,
+    rank=7,
+    otherwise=NO_REPLY,
+)
+FAILED: Final = Statement(
+    "UPDATE outbox SET attempts = attempts + 1, error = ? WHERE id = ?", 8, NO_REPLY
+)
+BURY: Final = Statement(
+    "UPDATE outbox SET state = 'dead', attempts = attempts + 1, error = ? WHERE id = ?", 9, NO_REPLY
+)
+UNSENT: Final = f"""
+SELECT {rows.OUTBOX_COLUMNS} FROM outbox WHERE state <> 'sent' AND state = 'waiting'
+ORDER BY position
+"""
+DEAD: Final = f"""
+SELECT {rows.OUTBOX_COLUMNS} FROM outbox WHERE state <> 'sent' AND state = 'dead'
+ORDER BY position LIMIT ?
+"""
+
+
+class Outbox(Engine):
+    """Replies on their way out, in the order in which they were made."""
+
+    async def unsent(self) -> list[OutboxRow]:
+        """Replies that no channel took yet, in the order in which they were made."""
+        return await self._replies(UNSENT)
+
+    async def dead_letters(self, *, limit: int = 100) -> list[OutboxRow]:
+        """Replies that were given up, oldest first."""
+        return await self._replies(DEAD, limit)
+
+    async def sent(self, outbox_id: str, ids: Sequence[str]) -> None:
+        """The channel took it, and calls it by these ids."""
+        await self._mark(SENT, outbox_id, rows.to_json(list(ids), "the ids"))
+
+    async def failed(self, outbox_id: str, error: str) -> None:
+        """The channel did not take it this time."""
+        await self._mark(FAILED, outbox_id, error)
+
+    async def bury(self, outbox_id: str, error: str) -> None:
+        """Give a reply up: it becomes a dead letter."""
+        await self._mark(BURY, outbox_id, error)
+
+    async def _mark(self, statement: Statement, outbox_id: str, value: str) -> None:
+        def job(transaction: Transaction) -> None:
+            transaction.later(statement, (value, outbox_id))
+
+        await self._write(job)
+
+    async def _replies(self, sql: str, *values: Any) -> list[OutboxRow]:
+        def query(db: sqlite3.Connection) -> list[OutboxRow]:
+            return [rows.outbox_row(row) for row in db.execute(sql, values)]
+
+        return await self._read(query)

@@ -1,0 +1,17 @@
+"""What all tests share: hypothesis profiles, and what is said of tests that cannot run here."""
+
+import os
+
+from hypothesis import settings
+
+from tests.machine import pytest_collection_modifyitems as pytest_collection_modifyitems
+from tests.machine import pytest_unconfigure as pytest_unconfigure
+
+# No deadlines: a test must not fail because the machine is busy. In CI the examples are the same
+# each time, so that a red run is about the change; to find new ones there is `make fuzz`.
+settings.register_profile("house", deadline=None, print_blob=True)
+settings.register_profile("ci", settings.get_profile("house"), derandomize=True, database=None)
+settings.register_profile("fuzz", settings.get_profile("house"), max_examples=5_000)
+settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "house")
+)
