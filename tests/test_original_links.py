@@ -279,7 +279,8 @@ async def test_recorded_frames_of_the_broker_become_an_offer(name: str) -> None:
 @pytest.mark.parametrize("name", recorded("py_notify") + recorded("py_single"))
 async def test_recorded_frames_of_the_manager_become_a_result(name: str) -> None:
     async with managed() as (link, manager):
-        await link.send(offer("what?", sender="05" + "ab" * 32))
+        person = BOB if name.startswith("py_single") else ADA  # whom `from` names
+        await link.send(offer("what?", sender=person))
         for frame in frames_of(name):
             await manager.socket.send(frame)
         result = await link.receive()
