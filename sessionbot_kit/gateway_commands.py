@@ -123,7 +123,7 @@ async def _tail(url: str, token: str | None, *, once: bool) -> None:
                 typer.echo(f"... {frame.lost:,} more that passed too fast to be told")
             for event in frame.events:
                 typer.echo(_line(event))
-            if once:
+            if once and frame.events:
                 return
 
 
