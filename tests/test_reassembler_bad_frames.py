@@ -1,5 +1,6 @@
 """Every bad frame that concerns the core, fed to a reassembler; see tests/bad_frames.py."""
 
+from collections.abc import Callable
 from functools import cache
 
 import pytest
@@ -36,13 +37,13 @@ class Outcome:
         self.after = reassembler.feed(text_fragment("new", 0, 1, FULL), 1e9)
 
 
-@cache
-def outcome(name: str) -> Outcome:
-    return Outcome(next(case for case in CASES if case.name == name))
+@pytest.fixture(scope="module")
+def outcome() -> Callable[[str], Outcome]:
+    return cache(lambda name: Outcome(next(case for case in CASES if case.name == name)))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_each_case_ends_as_expected(case: Case) -> None:
+def test_each_case_ends_as_expected(case: Case, outcome: Callable[[str], Outcome]) -> None:
     found = outcome(case.name)
     fatal = [error for error in found.errors if error.fatal]
     match case.expect:
@@ -60,12 +61,14 @@ def test_each_case_ends_as_expected(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.code], ids=lambda case: case.name)
-def test_each_refusal_has_its_code(case: Case) -> None:
+def test_each_refusal_has_its_code(case: Case, outcome: Callable[[str], Outcome]) -> None:
     assert [error.code for error in outcome(case.name).errors] == [case.code]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_after_each_case_the_peer_is_heard_and_nothing_is_left(case: Case) -> None:
+def test_after_each_case_the_peer_is_heard_and_nothing_is_left(
+    case: Case, outcome: Callable[[str], Outcome]
+) -> None:
     found = outcome(case.name)
     assert found.held <= Limits().held_bytes
     assert len(found.progress) <= Limits().pending
@@ -73,7 +76,9 @@ def test_after_each_case_the_peer_is_heard_and_nothing_is_left(case: Case) -> No
     assert found.after is not None
 
 
-def test_refused_messages_leave_the_earlier_ones_intact() -> None:
+def test_refused_messages_leave_the_earlier_ones_intact(
+    outcome: Callable[[str], Outcome],
+) -> None:
     found = outcome("never_finished_1000_ids")
     assert found.progress == {f"id{n}": 1 for n in range(64)}
     assert {error.code for error in found.errors} == {"too_many_pending"}
