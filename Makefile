@@ -10,7 +10,7 @@ help: ## list the verbs
 
 lab: ## open JupyterLab on the first notebook
 	@VERB=lab PYTHON="$(PYTHON)" .ci/prepare notebook
-	@.ci/lab $(ARGS)
+	@.venv/bin/sessionbot lab --here $(ARGS)
 
 demo: ## hold a short conversation in the terminal and show each message's way
 	@VERB=demo PYTHON="$(PYTHON)" .ci/prepare core

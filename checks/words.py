@@ -26,7 +26,10 @@ BANNED = [
     (re.compile(r"\b(?:centre|fibre|defence|analyse)[ds]?\b", re.I), "write it as Americans do"),
     (re.compile(r"\bwhilst\b", re.I), "write while"),
     (re.compile(r"\b(?:TODO|FIXME|XXX)\b"), "do it now, or note it where work is planned"),
-    (re.compile(r"(?<![\w./~])/(?:home|root|Users|work|opt)/\w"), "the path of one machine"),
+    (
+        re.compile(r"(?<![\w./~])/(?:home/(?!a\b)\w|(?:root|Users|work|opt)/\w)"),
+        "the path of one machine",
+    ),
 ]
 
 

@@ -9,6 +9,9 @@ async def echo(message):
 await Bot(echo).hear("!echo hello")          # -> ['hello']
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from sessionbot_kit.bot import Bot
 from sessionbot_kit.channel import Channel
 from sessionbot_kit.dialog import Chat
@@ -17,14 +20,27 @@ from sessionbot_kit.extension import Plugin, PluginMeta, plugin
 from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.kernel import PluginKernel
 from sessionbot_kit.models import IncomingMessage, Media, OutgoingMessage
-from sessionbot_kit.settings import Settings
+from sessionbot_kit.sessions import SessionManager
+
+if TYPE_CHECKING:
+    from sessionbot_kit.chunker import Chunker
+    from sessionbot_kit.reassembler import Reassembler
+    from sessionbot_kit.settings import Settings
 
 __version__ = "0.1.0"
+
+# A third of what an import would cost, for rooms that many programs never enter.
+_ON_DEMAND = {
+    "Chunker": "sessionbot_kit.chunker",
+    "Reassembler": "sessionbot_kit.reassembler",
+    "Settings": "sessionbot_kit.settings",
+}
 
 __all__ = [
     "Bot",
     "Channel",
     "Chat",
+    "Chunker",
     "Gateway",
     "IncomingMessage",
     "KitError",
@@ -33,6 +49,20 @@ __all__ = [
     "Plugin",
     "PluginKernel",
     "PluginMeta",
+    "Reassembler",
+    "SessionManager",
     "Settings",
     "plugin",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ON_DEMAND:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_ON_DEMAND[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

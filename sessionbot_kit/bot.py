@@ -15,7 +15,7 @@ import weakref
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sessionbot_kit.channel import Channel
 from sessionbot_kit.channels.loopback import Loopback
@@ -26,10 +26,14 @@ from sessionbot_kit.events import Feed, HouseEvent
 from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.kernel import PluginKernel
 from sessionbot_kit.links.memory import memory_link
-from sessionbot_kit.registry import Declared
-from sessionbot_kit.settings import Settings
+from sessionbot_kit.registry import Declared, prefixes_of
+from sessionbot_kit.sessions import SessionManager
 from sessionbot_kit.store import Store
 from sessionbot_kit.stores import open_store
+from sessionbot_kit.tables import Table
+
+if TYPE_CHECKING:  # reading settings costs more than starting a bot
+    from sessionbot_kit.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -75,19 +79,16 @@ class Bot:
         self._door = asyncio.Lock()
 
     @classmethod
-    def from_settings(
-        cls, *plugins: Declared, settings: Settings | None = None, **more: Any
-    ) -> Self:
-        """A bot as `sessionbot.yml` and the environment want it; what is given here wins."""
-        chosen = settings or Settings.load()
+    def from_settings(cls, settings: "Settings", *plugins: Declared, **more: Any) -> Self:
+        """A bot as the settings want it (`Settings.load()`); what is given here wins."""
         wanted: dict[str, Any] = {
-            "store": chosen.store_url,
-            "turn_timeout_s": chosen.turn_timeout_s,
-            "history_window": chosen.history_window,
-            "drain_s": chosen.drain_s,
-            "patience": Patience(**dict(chosen.courier)),
-            "max_message_bytes": chosen.max_message_bytes,
-            "watch_events": chosen.queues.watch_events,
+            "store": settings.store_url,
+            "turn_timeout_s": settings.turn_timeout_s,
+            "history_window": settings.history_window,
+            "drain_s": settings.drain_s,
+            "patience": Patience(**dict(settings.courier)),
+            "max_message_bytes": settings.max_message_bytes,
+            "watch_events": settings.queues.watch_events,
         }
         return cls(*plugins, **wanted | more)
 
@@ -96,6 +97,24 @@ class Bot:
         if self._gateway is None:
             raise UsageError(f"{self.name} is not running; await bot.start() first")
         return self._gateway
+
+    @property
+    def sessions(self) -> SessionManager:
+        """What the bot remembers of everybody it has talked to."""
+        return SessionManager(self.gateway.store)
+
+    @property
+    def plugins(self) -> Table:
+        """What the bot can do, as a table."""
+        rows = [
+            (
+                plugin.meta.id,
+                " ".join(prefixes_of(plugin)) or "anything else",
+                getattr(plugin, "summary", ""),
+            )
+            for plugin in self.kernel.registry.all_plugins()
+        ]
+        return Table(f"Plugins of {self.name}", ("plugin", "answers to", "what it does"), rows)
 
     @property
     def running(self) -> bool:

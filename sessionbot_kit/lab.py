@@ -40,9 +40,9 @@ class Laid:
     kept: tuple[str, ...] = ()  # changed by their owner, and different from ours
 
 
-def shipped(package: Path = PACKAGE) -> Path:
+def shipped() -> Path:
     """The notebooks of this version: inside the package, or beside it in a repository."""
-    for folder in (package / "notebooks", package.parent / "notebooks"):
+    for folder in (PACKAGE / "notebooks", PACKAGE.parent / "notebooks"):
         if _notebooks(folder):
             return folder
     raise UsageError(

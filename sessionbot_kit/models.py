@@ -81,7 +81,8 @@ Metadata = Annotated[dict[str, JsonValue], BeforeValidator(lambda value: value o
 class Model(BaseModel):
     """Frozen, and refuses what it does not know with one sentence a field."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    # Validators are built when a model is first made: an import pays for none of them.
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
     refusal: ClassVar[type[UsageError]] = MessageError
 
     if not TYPE_CHECKING:  # type checkers go by the fields

@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 import sessionbot_kit
+from sessionbot_kit import lab
+from sessionbot_kit.cli import main
 from sessionbot_kit.errors import UsageError
 from sessionbot_kit.lab import command, first_notebook, has_display, lay, shipped
 
@@ -93,11 +95,49 @@ def test_a_folder_without_notebooks_is_refused(tmp_path: Path) -> None:
         first_notebook(tmp_path)
 
 
-def test_notebooks_come_from_the_package_or_from_beside_it(source: Path, tmp_path: Path) -> None:
-    assert shipped(source.parent) == source
-    assert shipped(source.parent / "sessionbot_kit") == source
+def test_notebooks_come_from_the_package_or_from_beside_it(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in (source.parent, source.parent / "sessionbot_kit"):
+        monkeypatch.setattr(lab, "PACKAGE", package)
+        assert shipped() == source
+    monkeypatch.setattr(lab, "PACKAGE", tmp_path / "a" / "b")
     with pytest.raises(UsageError, match="pip install"):
-        shipped(tmp_path / "a" / "b")
+        shipped()
+
+
+def test_the_command_lays_the_notebooks_and_becomes_jupyterlab_there(
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    executed: list[list[str]] = []
+    monkeypatch.setattr(lab, "PACKAGE", source.parent)
+    monkeypatch.setattr(
+        os, "execve", lambda program, arguments, environ: executed.append(arguments)
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["lab", "--folder", "mine", "--port", "9000"]) == 0
+    assert Path.cwd() == tmp_path / "mine"
+    assert Path("cookbook/tea.ipynb").read_text() == "tea"
+    assert executed[0][-3:] == ["--LabApp.default_url=/lab/tree/01_first.ipynb", "--port", "9000"]
+    assert "mine: 3 new files from sessionbot_kit" in capsys.readouterr().out
+
+
+def test_the_command_names_what_the_owner_changed(
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "01_first.ipynb").write_text("mine")
+    monkeypatch.setattr(lab, "PACKAGE", source.parent)
+    monkeypatch.setattr(os, "execve", lambda *_: None)
+    monkeypatch.chdir(tmp_path)
+    assert main(["lab", "--folder", "mine"]) == 0
+    assert "mine/01_first.ipynb has changes of yours and stays" in capsys.readouterr().out
 
 
 def test_without_a_display_no_browser_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:

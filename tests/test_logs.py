@@ -95,6 +95,11 @@ def test_an_exception_is_one_line_too(lines: Lines, paper: io.StringIO) -> None:
     assert paper.getvalue().count("\n") == 1
 
 
+def test_a_stack_is_one_line_too(lines: Lines) -> None:
+    log.warning("where", stack_info=True)
+    assert lines()[0]["exception"].startswith("Stack (most recent call last):")
+
+
 def test_one_id_runs_through_tasks_and_threads(lines: Lines) -> None:
     async def turn(id: str) -> None:
         with correlated(id, session_id=f"s-{id}"):

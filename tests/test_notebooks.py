@@ -1,5 +1,6 @@
 """Every notebook gives the outputs that are committed with it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ def compare(notebook: Path) -> subprocess.CompletedProcess[str]:
             *("--nbval-sanitize-with", str(ROOT / "tests" / "sanitize.cfg"), str(notebook)),
         ],
         cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,

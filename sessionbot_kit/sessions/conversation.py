@@ -10,7 +10,7 @@ counts all that is kept, `total_tokens` what weighs against the token limit.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from pydantic import JsonValue
 
@@ -18,7 +18,10 @@ from sessionbot_kit.context import Summary
 from sessionbot_kit.models import Session, SessionKey, StoredMessage
 from sessionbot_kit.sessions.lifecycle import expires_at, state_at
 from sessionbot_kit.sessions.policy import SessionPolicy
-from sessionbot_kit.store import ENDED, Loaded
+from sessionbot_kit.store import ENDED, Loaded, SessionRef
+from sessionbot_kit.tables import Card, Table
+
+SHOWN_LINES: Final = 20
 
 
 class Conversation(Session):
@@ -94,6 +97,49 @@ class Conversation(Session):
         """The lines at hand as plain dicts: `pandas.DataFrame(session.history())`."""
         return lines(self.messages)
 
+    def card(self) -> Card:
+        """What is known of the session; of variables only the names, for values may be private."""
+        return Card(
+            f"Session {self.seq}",
+            {
+                "id": self.id,
+                "key": spelled(self.key),
+                "state": f"{self.state}, {self.identity}",
+                "messages": self.message_count,
+                "tokens": f"{self.total_tokens:,} of {self.token_limit:,}",
+                "summaries": len(self.summaries),
+                "variables": ", ".join(self.variables),
+                "context": ", ".join(self.context),
+                "last activity": self.last_activity,
+            },
+        )
+
+    def table(self) -> Table:
+        """The newest lines, after the summaries."""
+        rows: list[tuple[object, ...]] = [
+            (f"{summary.first}-{summary.last}", "summary", summary.text, summary.tokens)
+            for summary in self.summaries
+        ]
+        rows += [
+            (str(line.seq), line.role, line.content, line.tokens)
+            for line in self.messages[-SHOWN_LINES:]
+        ]
+        hidden = self.live_messages - len(self.messages[-SHOWN_LINES:])
+        note = f"{hidden} lines before these are not shown" if hidden else ""
+        return Table("Conversation", ("#", "who", "text", "tokens"), rows, note)
+
+    def __repr__(self) -> str:
+        return (
+            f"<session {self.seq} {spelled(self.key)}: {self.state}, {self.message_count} messages>"
+        )
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        card, table = self.card(), self.table()
+        return {
+            "text/plain": f"{card.text()}\n\n{table.text()}",
+            "text/html": card.html() + table.html(),
+        }
+
 
 def conversation(loaded: Loaded, policy: SessionPolicy) -> Conversation:
     """The session as it is at this moment, whether or not the janitor came by."""
@@ -128,6 +174,27 @@ def as_of(session: Session, policy: SessionPolicy) -> Session:
 class SessionTable(list[Session]):
     """Sessions, shown as a table."""
 
+    def table(self) -> Table:
+        rows = [
+            (
+                session.seq,
+                spelled(session.key),
+                session.state,
+                session.totals.messages,
+                session.totals.tokens,
+                f"{session.last_activity:%Y-%m-%d %H:%M}",
+            )
+            for session in self
+        ]
+        columns = ("#", "session", "state", "messages", "tokens", "last spoken (UTC)")
+        return Table("Sessions", columns, rows)
+
+    def __repr__(self) -> str:
+        return self.table().text()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return self.table()._repr_mimebundle_()
+
 
 def lines(messages: Sequence[StoredMessage]) -> list[dict[str, Any]]:
     """Messages as plain dicts, one a line: what a table or a DataFrame is made of."""
@@ -152,6 +219,20 @@ def spelled(key: SessionKey) -> str:
     """A key as one writes it: interface/chat/user, with `bot:` before it unless that is default."""
     name = f"{key.interface}/{key.chat}/{key.user}"
     return name if key.bot == "default" else f"{key.bot}:{name}"
+
+
+def reference(text: str) -> SessionRef:
+    """What somebody typed to name a session: 7, an id, or interface/chat/user."""
+    if text.isdecimal():
+        return int(text)
+    if text.count("/") < 2:
+        return text
+    bot, colon, rest = text.partition(":")
+    if not colon or "/" in bot:
+        bot, rest = "default", text
+    interface, _, rest = rest.partition("/")
+    chat, _, user = rest.rpartition("/")
+    return SessionKey(bot, interface, chat, user)
 
 
 def _mapping(value: JsonValue) -> Mapping[str, JsonValue]:

@@ -26,7 +26,7 @@ from sessionbot_kit.sessions.revision import ending, every_line
 from sessionbot_kit.sessions.transcript import Transcript
 from sessionbot_kit.store import ENDED, Change, Loaded, Store
 
-log = logging.getLogger("session-manager")
+log = logging.getLogger("sessionbot_kit.session-manager")
 
 BATCH: Final = 200
 PAGE: Final = 500
@@ -169,7 +169,7 @@ class Janitor:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self.run(), name="janitor")
+        self._task = asyncio.create_task(self.run(), name="janitor")  # parent: __aexit__
         return self
 
     async def __aexit__(

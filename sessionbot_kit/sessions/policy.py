@@ -8,14 +8,16 @@ over the one of its channel, and that over the profile's.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sessionbot_kit.context import SummaryRules
+from sessionbot_kit.errors import SettingsError
 from sessionbot_kit.ids import new_id
 from sessionbot_kit.models import Session
-from sessionbot_kit.sessions.lifecycle import Clocks
+from sessionbot_kit.sessions.lifecycle import Clocks, clocks
 from sessionbot_kit.sessions.limits import SessionLimits
 from sessionbot_kit.tokenizer import CHARS, Tokenizer, tokenizer
 
@@ -42,6 +44,24 @@ class SessionPolicy:
     templates: Path = Path("templates")
     clock: Callable[[], datetime] = utc_now
     new_id: Callable[[], str] = new_id
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "SessionPolicy":
+        """A policy of plain settings: `profile`, `tokenizer`, and any name of the parts."""
+        given = dict(values)
+        parts: dict[str, Any] = {"clocks": clocks(given.pop("profile", "botserver"))}
+        parts |= {"limits": SessionLimits(), "rules": SummaryRules()}
+        for name, part in parts.items():
+            own = {
+                field.name: given.pop(field.name) for field in fields(part) if field.name in given
+            }
+            parts[name] = replace(part, **own)
+        if "tokenizer" in given:
+            given["tokenizer"] = tokenizer(given["tokenizer"])
+        try:
+            return cls(**parts, **given)
+        except TypeError as error:
+            raise SettingsError(f"the sessions cannot be set up: {error}") from error
 
     def clocks_of(self, session: Session) -> Clocks:
         key = session.key

@@ -17,7 +17,7 @@ from sessionbot_kit.models import StoredMessage
 from sessionbot_kit.sessions.policy import SessionPolicy
 from sessionbot_kit.store import Change, Loaded, Store
 
-log = logging.getLogger("session-manager")
+log = logging.getLogger("sessionbot_kit.session-manager")
 
 
 async def shortened(store: Store, policy: SessionPolicy, loaded: Loaded) -> Loaded:

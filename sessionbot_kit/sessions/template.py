@@ -16,7 +16,6 @@ The one rule to remember: a template adds to a conversation, and never takes any
 import re
 from pathlib import Path
 
-import yaml
 from pydantic import Field, JsonValue
 
 from sessionbot_kit.errors import UsageError
@@ -48,6 +47,8 @@ def read_template(folder: Path, name: str) -> Template:
     # A name comes from a dialog; it must not lead out of the folder.
     if not re.fullmatch(r"[\w-]+", name):
         raise UsageError(f"{name!r} is no name of a template; use letters, digits, _ and -")
+    import yaml  # here, because every start of a bot would pay for it and few use templates
+
     path = folder / f"{name}.yml"
     try:
         text = path.read_text("utf-8")

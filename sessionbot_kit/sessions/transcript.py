@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from sessionbot_kit.context import Summary
-from sessionbot_kit.errors import UsageError
+from sessionbot_kit.errors import MessageError, UsageError
 from sessionbot_kit.models import Session, SessionKey, StoredMessage
 
 Format = Literal["txt", "md", "json", "jsonl"]
 FORMATS: Final = ("txt", "md", "json", "jsonl")
+FORMAT: Final = "sessionbot-transcript"
 VERSION: Final = 1
 WORDS: Final[Mapping[str, str]] = {"user": "User", "assistant": "Bot", "system": "System"}
 
@@ -97,9 +98,10 @@ def _head(transcript: Transcript) -> dict[str, JsonValue]:
     session = transcript.session.model_dump(mode="json")
     session["key"] = transcript.session.key._asdict()
     return {
-        "format": "sessionbot_kit.sessions.transcript",
+        "format": FORMAT,
         "version": VERSION,
         "session": session,
+        "messages_count": len(transcript.messages),
         "summaries": [_noted(summary) for summary in transcript.summaries],
     }
 
@@ -117,12 +119,17 @@ def read_transcript(text: str) -> Transcript:
     """Read what was written as json or jsonl."""
     try:
         head, lines = _split(text)
-        if head.get("format") != "sessionbot_kit.sessions.transcript":
+        if head.get("format") != FORMAT:
             raise UsageError("this is not a transcript; export a session as json or jsonl")
         if head["version"] > VERSION:
             raise UsageError(
                 f"this transcript has version {head['version']}, and this toolkit reads up to "
                 f"{VERSION}; upgrade sessionbot-kit"
+            )
+        if len(lines) != head["messages_count"]:
+            raise UsageError(
+                f"this transcript ends after {len(lines)} of {head['messages_count']} messages; "
+                "export it again"
             )
         session = dict(head["session"])
         session["key"] = SessionKey(**session["key"])
@@ -131,7 +138,7 @@ def read_transcript(text: str) -> Transcript:
             tuple(StoredMessage(session_id=session["id"], **line) for line in lines),
             tuple(_read_summary(noted) for noted in head["summaries"]),
         )
-    except (KeyError, TypeError, AttributeError, ValidationError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, MessageError) as error:
         raise UsageError(
             f"this transcript is damaged ({type(error).__name__}: {error}); export it again"
         ) from error
@@ -141,7 +148,7 @@ def _split(text: str) -> tuple[dict[str, Any], Sequence[dict[str, Any]]]:
     try:
         whole = json.loads(text)
     except json.JSONDecodeError:
-        head, *lines = [json.loads(line) for line in text.splitlines() if line.strip()]
+        head, *lines = [json.loads(line) for line in text.split("\n") if line.strip()] or [{}]
         return head, lines
     return whole, whole.get("messages", [])
 

@@ -13,7 +13,9 @@ import hashlib
 import logging
 import os
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self, TypeVar
 
@@ -94,6 +96,13 @@ class FileClient:
         key, digest, size = pointers.check(pointer)
         id = pointers.file_id(pointer, self._url)
         return await self._again(lambda: self._fetch(id, pointer, key, digest, size))
+
+    def prune(self, older_than_s: float) -> None:
+        """Delete downloads that nobody took over in all that time."""
+        for file in self._folder.iterdir():
+            with suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime > older_than_s:
+                    file.unlink()
 
     async def _send(self, media: Media, sealer: Sealer, size: int) -> tuple[str, bytes]:
         headers = {

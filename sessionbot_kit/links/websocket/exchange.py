@@ -83,7 +83,7 @@ class Exchange:
         self.age = 0.0
         self.lost = 0
         self._rules = rules
-        self._tap = tap
+        self.tap = tap
         self._name = name
         self._chunker = Chunker(
             FRAGMENT_BYTES, codec=codec_of(subprotocol), shape=ANY_DOCUMENT, limits=rules.limits
@@ -131,13 +131,13 @@ class Exchange:
         if isinstance(item, Piece):
             data = self._cut(item)
             self.wire.spend(len(data))
-            if self._tap.listeners:
+            if self.tap.listeners:
                 state = "complete" if item.stop == item.end else "open"
                 self._note("out", str(item.seq), item.start, data, state, now)
             return data
         self._backlog.extend(self._control.frames(item))
         data = self._backlog.popleft()
-        if self._tap.listeners:
+        if self.tap.listeners:
             self._note("out", "$", 0, data, item.type, now)
         return data
 
@@ -174,7 +174,7 @@ class Exchange:
         control = self._control.feed(data, self.age)
         if control is None:
             return None
-        if self._tap.listeners:
+        if self.tap.listeners:
             self._note("in", "$", 0, data, control.type, now)
         meaning = self.wire.feed(control)
         match meaning:
@@ -203,7 +203,7 @@ class Exchange:
             except WireError as error:
                 state = "refused"
                 self._refuse(seq, FragmentError("bad_frame", str(error)), now)
-        if self._tap.listeners:
+        if self.tap.listeners:
             position = read_fragment(data, self._rules.limits)
             self._note("in", str(seq), position.position if position else 0, data, state, now)
 
@@ -241,7 +241,7 @@ class Exchange:
     def tick(self, seconds: float, now: float) -> None:
         """Time in which the peer may send goes by; give up what it does not finish."""
         self.age += seconds
-        if not self._tap.listeners:
+        if not self.tap.listeners:
             self._since.clear()
         for error in self._reassembler.expire(self.age):
             self._refuse(int(error.message_id or 0), error, now)
@@ -270,4 +270,4 @@ class Exchange:
         since = self._since.setdefault((way, name), now)
         if state != "open":
             del self._since[way, name]
-        self._tap.note(Seen(self._name, way, name, position, len(data), now - since, state))
+        self.tap.note(Seen(self._name, way, name, position, len(data), now - since, state))

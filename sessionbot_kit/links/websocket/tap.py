@@ -51,6 +51,12 @@ class Passing:
             await self._news.wait()
         return self._seen.popleft()
 
+    def take(self) -> list[Seen]:
+        """What has passed and was not read yet, without waiting."""
+        seen = list(self._seen)
+        self._seen.clear()
+        return seen
+
     def add(self, seen: Seen) -> None:
         self.dropped += len(self._seen) == self._seen.maxlen
         self._seen.append(seen)

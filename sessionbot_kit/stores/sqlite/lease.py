@@ -26,11 +26,11 @@ class FileLock:
     def acquire(self, holder: str, now: datetime) -> None:
         """Take the lock, or say who has it."""
         if self._file is not None:
-            raise StoreHeld(
-                f"{holder} cannot serve {self.path}: this store object serves it already"
-            )
+            raise StoreHeld(self._refusal(holder))
         try:
-            file = self.path.open("a+", encoding="utf-8")
+            file = os.fdopen(
+                os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8"
+            )
         except OSError as error:
             raise StoreError(
                 f"{self.path} cannot be written: {error.strerror}; "
@@ -39,13 +39,8 @@ class FileLock:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            file.seek(0)
-            other = file.read(1_000).strip() or "another process"
             file.close()
-            raise StoreHeld(
-                f"{holder} cannot serve {self.path.with_suffix('')}: {other} does; "
-                "stop that gateway first, or give this one a file of its own"
-            ) from error
+            raise StoreHeld(self._refusal(holder)) from error
         file.truncate(0)
         file.write(
             f"{holder} (process {os.getpid()} on {socket.gethostname()}, "
@@ -54,6 +49,13 @@ class FileLock:
         file.flush()
         self._file = file
         _held.add(self)
+
+    def _refusal(self, holder: str) -> str:
+        other = self.path.read_text("utf-8").strip() or "another process"
+        return (
+            f"{holder} cannot serve {self.path.with_suffix('')}: {other} does; "
+            "stop that gateway first, or give this one a file of its own"
+        )
 
     def release(self) -> None:
         if self._file is not None:
