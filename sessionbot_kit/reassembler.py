@@ -122,9 +122,7 @@ class Reassembler:
             return None
         entry = self._pending.get(message_id)
         if entry is None and is_whole(fragment):
-            assembly = self._assembly(fragment)
-            self._add(assembly, fragment)
-            return self._deliver(assembly, mark_of(fragment))
+            return self._whole(fragment)
         if entry is None:
             entry = self._open(fragment, now)
         elif error := self._overdue(entry, now) or _mismatch(entry.assembly, fragment):
@@ -144,6 +142,15 @@ class Reassembler:
         del self._pending[message_id]
         self.held_bytes -= entry.assembly.held
         return self._deliver(entry.assembly)
+
+    def _whole(self, fragment: Fragment) -> Document:
+        assembly = self._assembly(fragment)
+        try:
+            self._add(assembly, fragment)
+        except FragmentError:
+            assembly.close()
+            raise
+        return self._deliver(assembly, mark_of(fragment))
 
     def _open(self, fragment: Fragment, now: float) -> "_Pending":
         if len(self._pending) >= self.limits.pending:
