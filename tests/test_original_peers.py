@@ -208,7 +208,7 @@ def test_what_is_no_message_is_refused(data: str) -> None:
 
 def test_a_deeply_nested_message_says_so() -> None:
     data = "[" * 5000 + '"\\ud83d"' + "]" * 5000
-    with pytest.raises(FragmentError, match="wrong: its JSON is nested too deeply$"):
+    with pytest.raises(FragmentError, match=r"wrong: its JSON is nested too deeply$"):
         read(text_fragment("m1", 0, 1, data))
 
 
