@@ -133,6 +133,8 @@ class Conversation(Session):
             f"<session {self.seq} {spelled(self.key)}: {self.state}, {self.message_count} messages>"
         )
 
+    __str__ = __repr__
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         card, table = self.card(), self.table()
         return {

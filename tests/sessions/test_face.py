@@ -46,7 +46,8 @@ async def test_a_session_shows_its_facts_and_its_newest_lines(
 
 
 async def test_a_session_is_one_line_in_a_list(begin: Begin) -> None:
-    assert repr([await begin()]) == "[<session 1 web/c1/u1: new, 0 messages>]"
+    session = await begin()
+    assert repr([session]) == f"[{session}]" == "[<session 1 web/c1/u1: new, 0 messages>]"
 
 
 async def test_a_long_session_says_how_much_it_does_not_show(
