@@ -1,7 +1,7 @@
 """Link frames as documents and back: what leaves is plain data, what arrives is not believed.
 
     document = to_document(Event(turn="t1", kind="typing"))
-    # {"type": "event", "turn": "t1", "kind": "typing", "detail": {}}
+    # {"turn": "t1", "kind": "typing", "detail": {}, "type": "event"}
     from_document(document) == Event(turn="t1", kind="typing")
 
 The bytes of media travel beside the document, under `attachments`, and each media says which of
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from sessionbot_kit.errors import MessageError, WireError
-from sessionbot_kit.link import Bye, Event, Frame, Hello, Offer, Result
+from sessionbot_kit.link import Bye, Event, Frame, Hello, Offer, Result, Step, Stepped
 from sessionbot_kit.models import IncomingMessage, Media, OutgoingMessage, StoredMessage
 
 Document = dict[str, Any]
@@ -26,6 +26,8 @@ H = TypeVar("H", IncomingMessage, OutgoingMessage, StoredMessage)
 ADAPTERS: dict[str, TypeAdapter[Any]] = {
     "hello": TypeAdapter(Hello),
     "offer": TypeAdapter(Offer),
+    "step": TypeAdapter(Step),
+    "stepped": TypeAdapter(Stepped),
     "result": TypeAdapter(Result),
     "event": TypeAdapter(Event),
     "bye": TypeAdapter(Bye),
@@ -33,6 +35,8 @@ ADAPTERS: dict[str, TypeAdapter[Any]] = {
 _TYPES: dict[type[Frame], str] = {
     Hello: "hello",
     Offer: "offer",
+    Step: "step",
+    Stepped: "stepped",
     Result: "result",
     Event: "event",
     Bye: "bye",
@@ -44,7 +48,7 @@ def conversation_of(frame: Frame) -> str | None:
     match frame:
         case Offer():
             return f"session {frame.session_id}"
-        case Result() | Event():
+        case Step() | Stepped() | Result() | Event():
             return f"turn {frame.turn}"
         case Hello():
             return "hello"
@@ -55,9 +59,11 @@ def to_document(frame: Frame) -> Document:
     """Lay a frame out; the document's `attachments` hold bytes."""
     kind = _TYPES[type(frame)]
     holders = _holders(frame)
+    document: Document
     if not any(holder.media for holder in holders):
-        document: Document = ADAPTERS[kind].dump_python(frame, mode="json")
-        return {"type": kind, **document}
+        document = ADAPTERS[kind].dump_python(frame, mode="json")
+        document["type"] = kind
+        return document
     document = ADAPTERS[kind].dump_python(_without_bytes(frame), mode="json")
     attachments: list[Document] = []
     for holder, laid_out in zip(holders, _holder_documents(kind, document), strict=True):
@@ -79,11 +85,13 @@ def from_document(document: Document) -> Frame:
         raise WireError(
             f"a frame of type {str(kind)[:40]!r} came; this version knows {', '.join(ADAPTERS)}"
         )
-    used = _put_bytes_in(kind, fields, attachments)
+    used = _put_bytes_in(kind, fields, attachments) if attachments else 0
     try:
         frame: Frame = adapter.validate_python(fields, extra="forbid")
     except (ValidationError, MessageError) as error:
         raise WireError(f"a frame of type {kind} cannot be read: {_fault(error)}") from error
+    if not attachments and isinstance(frame, Hello | Event | Bye):
+        return frame
     found = 0
     for holder in _holders(frame):
         for media in holder.media:
@@ -101,6 +109,8 @@ def _holders(frame: Frame) -> Sequence[Holder]:
     match frame:
         case Offer():
             return (frame.message, *frame.window)
+        case Step():
+            return frame.progress.replies
         case Result():
             return frame.replies
     return ()
@@ -110,7 +120,8 @@ def _holder_documents(kind: str, document: Document) -> list[Any]:
     if kind == "offer":
         window = document.get("window", ())
         return [document.get("message"), *(window if isinstance(window, list) else ())]
-    replies = document.get("replies", ()) if kind == "result" else ()
+    speaker = {"step": document.get("progress"), "result": document}.get(kind)
+    replies = speaker.get("replies", ()) if isinstance(speaker, dict) else ()
     return list(replies) if isinstance(replies, list) else []
 
 
@@ -118,6 +129,9 @@ def _without_bytes(frame: Frame) -> Frame:
     if isinstance(frame, Offer):
         window = tuple(_stripped(message) for message in frame.window)
         return replace(frame, message=_stripped(frame.message), window=window)
+    if isinstance(frame, Step):
+        spoken = tuple(_stripped(message) for message in frame.progress.replies)
+        return replace(frame, progress=replace(frame.progress, replies=spoken))
     assert isinstance(frame, Result)
     return replace(frame, replies=tuple(_stripped(message) for message in frame.replies))
 

@@ -15,19 +15,22 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Self
 
+from sessionbot_kit.answering import Answering
 from sessionbot_kit.channel import Channel, Receipt
 from sessionbot_kit.courier import Courier, Patience, lane_of
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import MessageError, UsageError
 from sessionbot_kit.events import Feed, HouseEvent, Received
 from sessionbot_kit.ids import new_id
-from sessionbot_kit.link import Bye, Event, Hello, Link, Offer, Result
+from sessionbot_kit.ledger import Ledger
+from sessionbot_kit.link import Bye, Event, Hello, Link, Offer, Result, Step, Stepped
 from sessionbot_kit.logs import correlated
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult, SessionKey
 from sessionbot_kit.registry import Registry, call
 from sessionbot_kit.routes import Route
 from sessionbot_kit.store import InboxRow, Lease, Store
 from sessionbot_kit.switchboard import Switchboard
+from sessionbot_kit.timers import Clock, SystemClock, Timers
 from sessionbot_kit.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -53,6 +56,10 @@ class Gateway:
         max_message_bytes: int = 64 * 1024 * 1024,
         feed: Feed | None = None,
         count_tokens: Callable[[str], int] = estimate_tokens,
+        clock: Clock | None = None,
+        absent_s: float = 10.0,
+        plugin_absent_s: float = 30.0,
+        dialog_expires_s: float = 86_400.0,
     ) -> None:
         self.bot = bot
         self.store = store
@@ -64,6 +71,10 @@ class Gateway:
         self._patience = patience
         self._max_message_bytes = max_message_bytes
         self._count_tokens = count_tokens
+        self._clock = clock or SystemClock()
+        self._absent_s = absent_s
+        self._plugin_absent_s = plugin_absent_s
+        self._dialog_expires_s = dialog_expires_s
         self._doors = Crew("channels")
         self._links = Crew("links")
         self._lease: Lease | None = None
@@ -74,20 +85,33 @@ class Gateway:
             return self
         lease = await self.store.acquire(f"{socket.gethostname()}:{os.getpid()}")
         self.courier = Courier(self.store, self._send, self.feed, self._patience)
-        self.turns = Turns(
+        self.timers = Timers(self.store, self._clock, lambda row: self.turns.add(row))
+        ledger = Ledger(
+            self.store,
+            lease,
+            self.courier,
+            self.timers,
+            clock=self._clock,
+            count_tokens=self._count_tokens,
+            dialog_expires_s=self._dialog_expires_s,
+        )
+        answering = Answering(
             self.store,
             lease,
             self.switchboard,
-            self.courier,
+            ledger,
             self.feed,
+            clock=self._clock,
             window=self._window,
-            count_tokens=self._count_tokens,
+            absent_s=self._absent_s,
+            plugin_absent_s=self._plugin_absent_s,
         )
+        self.turns = Turns(self.store, answering, self.feed, self._clock)
         try:
             for reply in await self.store.unsent():
                 self.courier.post(reply)
-            for row in await self.store.waiting():
-                self.turns.add(row)
+            self.turns.take_up(await self.store.waiting(), crashed=lease.crashed)
+            self.timers.start()
             await self.channels.start()
         except BaseException:
             await self._end_work(0.0)
@@ -113,6 +137,7 @@ class Gateway:
     async def _end_work(self, drain_s: float) -> None:
         # From the door inwards: nothing new comes in, turns end, replies leave, channels close.
         await self._doors.stop()
+        await self.timers.stop()
         await self.turns.stop(drain_s=drain_s if self.routes() else 0.0)
         await self._links.stop()
         await self.courier.stop(drain_s=drain_s)
@@ -173,19 +198,24 @@ class Gateway:
             wait_s = min(wait_s * 2, 60.0)
 
     async def _converse(self, link: Link) -> None:
+        politely = False
         try:
             async for frame in link:
                 match frame:
                     case Hello():
                         self.switchboard.join(link, frame)
-                    case Result():
-                        self.switchboard.answer(link, frame)
+                    case Step() | Result():
+                        if not self.switchboard.answer(link, frame) and isinstance(frame, Step):
+                            await link.send(
+                                Stepped(frame.turn, frame.attempt, frame.epoch, ok=False)
+                            )
                     case Bye():
+                        politely = True
                         break
-                    case Event() | Offer():
+                    case Event() | Offer() | Stepped():
                         log.debug("frame ignored", extra={"frame": type(frame).__name__})
         finally:
-            self.switchboard.leave(link)
+            self.switchboard.leave(link, politely=politely)
             await link.close()
 
     async def _send(self, message: OutgoingMessage) -> SendResult:

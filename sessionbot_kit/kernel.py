@@ -7,14 +7,17 @@
 Not to be mixed up with a Jupyter kernel, which is always called that.
 """
 
+import asyncio
 import logging
 import os
-from typing import Self
+from collections.abc import Callable
+from typing import Any, Self
 
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import LinkClosed
-from sessionbot_kit.link import Bye, Frame, Hello, Link, Offer
-from sessionbot_kit.registry import Declared, Registry
+from sessionbot_kit.journal import Progress
+from sessionbot_kit.link import Bye, Event, Frame, Hello, Link, Offer, Step, Stepped
+from sessionbot_kit.registry import Declared, Registry, call
 from sessionbot_kit.runner import run
 
 log = logging.getLogger(__name__)
@@ -37,6 +40,7 @@ class PluginKernel:
         self._turn_timeout_s = turn_timeout_s
         self._drain_s = drain_s
         self._links: list[Link] = []
+        self._running: dict[str, RunningTurn] = {}
         self._crew = Crew(self.name)
 
     async def start(self) -> Self:
@@ -73,17 +77,82 @@ class PluginKernel:
         try:
             await link.send(self._hello())
             async for frame in link:
-                if isinstance(frame, Offer):
-                    self._crew.start(self._run(link, frame), f"turn {frame.turn}")
+                match frame:
+                    case Offer():
+                        self._begin(RunningTurn(link, frame))
+                    case Stepped():
+                        self._stepped(link, frame)
+                    case _:
+                        log.debug("frame ignored", extra={"frame": type(frame).__name__})
         finally:
             self._links.remove(link)
+            for turn in self._running.values():
+                if turn.link is link and turn.task is not None:
+                    turn.task.cancel()  # nobody would take its result
 
-    async def _run(self, link: Link, offer: Offer) -> None:
-        result = await run(self.registry, offer, timeout_s=self._turn_timeout_s)
-        await _try_send(link, result)
+    def _begin(self, turn: "RunningTurn") -> None:
+        before = self._running.get(turn.offer.turn)
+        if before is not None and before.task is not None:
+            before.task.cancel()  # the gateway has given it up, and offers it again
+        self._running[turn.offer.turn] = turn
+        turn.task = self._crew.start(self._run(turn), f"turn {turn.offer.turn}")
+
+    async def _run(self, turn: "RunningTurn") -> None:
+        offer = turn.offer
+        try:
+            plugin = self.registry.get_plugin(offer.plugin)
+            result = await run(plugin, offer, turn, timeout_s=self._turn_timeout_s)
+        finally:
+            if self._running.get(offer.turn) is turn:
+                del self._running[offer.turn]
+        await _try_send(turn.link, result)
+
+    def _stepped(self, link: Link, answer: Stepped) -> None:
+        turn = self._running.get(answer.turn)
+        if turn is None or turn.link is not link or not turn.stepped(answer):
+            log.warning("stale step answer", extra={"turn": answer.turn, "link": link.name})
 
     def _hello(self) -> Hello:
-        return Hello(bot=self.bot, kernel=self.name, routes=self.registry.routes())
+        return Hello(
+            bot=self.bot,
+            kernel=self.name,
+            routes=self.registry.routes(),
+            turn_timeout_s=self._turn_timeout_s,
+        )
+
+
+class RunningTurn:
+    """One offer while it runs: the port through which its plugin reaches the gateway."""
+
+    def __init__(self, link: Link, offer: Offer) -> None:
+        self.link = link
+        self.offer = offer
+        self.task: asyncio.Task[Any] | None = None
+        self._waiting: asyncio.Future[bool] | None = None
+
+    async def step(self, progress: Progress) -> None:
+        """Hand a step to the gateway, and wait until it is on the disk."""
+        offer = self.offer
+        self._waiting = asyncio.get_running_loop().create_future()
+        await self.link.send(Step(offer.turn, offer.attempt, offer.epoch, progress))
+        if not await self._waiting:
+            # The turn belongs to somebody else by now: nothing that it does counts any more.
+            raise asyncio.CancelledError(f"turn {offer.turn} was taken over")
+
+    def stepped(self, answer: Stepped) -> bool:
+        """Take the gateway's answer, if it is the one that is waited for."""
+        offer, waiting = self.offer, self._waiting
+        current = (answer.attempt, answer.epoch) == (offer.attempt, offer.epoch)
+        if not current or waiting is None or waiting.done():
+            return False
+        waiting.set_result(answer.ok)
+        return True
+
+    async def call(self, function: Callable[[], Any]) -> Any:
+        return await call(function)
+
+    async def show(self, kind: str) -> None:
+        await _try_send(self.link, Event(self.offer.turn, kind))
 
 
 async def _try_send(link: Link, frame: Frame) -> None:

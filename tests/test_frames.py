@@ -237,4 +237,4 @@ def test_bye_is_in_order_with_everything() -> None:
 
 
 def test_every_kind_of_frame_has_its_document() -> None:
-    assert set(ADAPTERS) == {"hello", "offer", "result", "event", "bye"}
+    assert set(ADAPTERS) == {"hello", "offer", "step", "stepped", "result", "event", "bye"}
