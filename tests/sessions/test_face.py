@@ -1,6 +1,6 @@
 """How sessions look in a notebook and in a terminal."""
 
-from sessionbot_kit.sessions import SessionManager
+from sessionbot_kit.sessions import SessionManager, SessionTable
 from tests.sessions.conftest import Begin, Clock
 
 
@@ -64,6 +64,12 @@ async def test_summaries_come_before_the_lines(sessions: SessionManager, begin: 
     for _ in range(25):
         session = await sessions.add_message(session.id, "user", "long " * 100)
     assert session.table().text().splitlines()[3].startswith("1-16  summary")
+
+
+async def test_a_long_table_says_how_many_it_does_not_show(begin: Begin) -> None:
+    table = SessionTable([await begin()] * 1_234)
+    assert repr(table).splitlines()[-1] == "and 1,134 more"
+    assert len(repr(table).splitlines()) == 104
 
 
 async def test_a_manager_shows_the_sessions_in_memory(
