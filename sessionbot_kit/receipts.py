@@ -16,7 +16,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 
 from sessionbot_kit.control import FRAGMENT_COST, MAX_OPEN, Ack, Report, Terms
-from sessionbot_kit.errors import WireError
+from sessionbot_kit.errors import FragmentError, WireError
 
 MAX_UNHANDLED = 256  # finished messages that wait for the application before credit stops
 
@@ -47,9 +47,11 @@ class Receipts:
     def fragment(self, seq: int, frame_bytes: int) -> bool:
         """Take note of a frame that carries part of a message; False: throw it away."""
         if self._received >= self.granted:
-            raise WireError(
+            raise FragmentError(
+                "over_credit",
                 f"a fragment came after all {self.granted:,} bytes of credit were spent; "
-                "wait for credit before sending"
+                "wait for credit before sending",
+                fatal=True,
             )
         self._received += frame_bytes + FRAGMENT_COST
         return not self.knows(seq)

@@ -161,6 +161,22 @@ async def test_a_session_is_made_once_by_two_processes(tmp_path: Path) -> None:
     assert_whole(path)
 
 
+async def test_a_process_that_comes_and_goes_leaves_the_log_of_the_others_alone(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "bot.db"
+    async with SqliteStore(path) as store, SqliteStore(path):
+        session = await store.session_for(key())
+        async with child("follow", path) as guest:
+            await told(guest)
+            assert guest.stdin is not None
+            guest.stdin.close()
+            assert await guest.wait() == 0
+        await store.append(session.id, [line("still here")])
+        async with SqliteStore(path) as witness:
+            assert len(await witness.tail(session.id, 9)) == 1
+
+
 async def test_what_another_process_appends_is_seen_within_200_ms(tmp_path: Path) -> None:
     async with SqliteStore(tmp_path / "bot.db") as store, child("follow", store.path) as other:
         await told(other)

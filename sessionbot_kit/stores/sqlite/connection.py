@@ -8,6 +8,7 @@ import contextlib
 import os
 import sqlite3
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Literal
@@ -23,7 +24,9 @@ def connect(path: Path, *, durability: Durability, busy_timeout_s: float) -> sql
     """Open the file for writing and bring its tables up to date."""
     db = _open(path, busy_timeout_s)
     try:
+        db.execute("BEGIN")  # one moment of the file: another process may be making its tables
         _check_owner(db, path)
+        db.execute("COMMIT")
         _use_wal(db, busy_timeout_s)
         # FULL: the commit is on the disk when it returns. NORMAL: it survives kill -9 only.
         db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
@@ -55,11 +58,7 @@ def _open(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
             f"the folder {path.parent} cannot be made: {error.strerror}; "
             "choose another folder, or change its permissions"
         ) from error
-    with contextlib.suppress(OSError):  # where it cannot be made, SQLite says why
-        # What people said is nobody else's to read: the file is private from its first byte.
-        # Only a new file may be opened here: to close one that this process has open elsewhere
-        # drops SQLite's locks on it, and whoever leaves then would take the log away with it.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o600))
+    _make_private(path)
     try:
         # Each connection belongs to one thread at a time; it is opened here and used there.
         return sqlite3.connect(
@@ -69,11 +68,33 @@ def _open(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
         raise fault(error, path) from error
 
 
+def _make_private(path: Path) -> None:
+    """Make the file, readable by nobody else from its first byte on; SQLite asks the umask.
+
+    It is made under another name and then given its own. To open and close the file itself here
+    would take away the locks that other connections of this process hold on it: a lock of POSIX
+    goes when *any* descriptor of the file is closed, and another process could then delete the
+    log under a connection that writes to it.
+    """
+    if path.exists():
+        return
+    with contextlib.suppress(OSError):  # where it cannot be made, SQLite says why
+        draft = f"{path}.{os.getpid()}.{threading.get_ident()}"
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o600))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # somebody else was faster
+        except OSError:  # a file system without links; nobody can have the new file open yet
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o600))
+        finally:
+            os.unlink(draft)
+
+
 def _check_owner(db: sqlite3.Connection, path: Path) -> None:
-    # In this order: another process may be making the tables just now, and marks them as its own.
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (owner,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if owner != APPLICATION_ID and tables:
         raise StoreError(
             f"{path} is a database of another program; give the store a file of its own"

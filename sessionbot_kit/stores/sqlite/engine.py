@@ -112,12 +112,12 @@ class Engine:
         self._writer.submit(Job(job, future, on_commit))
         return await future
 
-    async def _shed_log(self) -> None:
-        """Bring everything into the database file and empty the log beside it."""
+    async def _compact(self) -> None:
+        """Leave nothing in the files that is not in the tables; takes as long as writing them."""
         if self._writer is None:
             raise self._closed()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._writer.submit(Job(None, future, shed_log=True))
+        self._writer.submit(Job(None, future, compact=True))
         await future
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:

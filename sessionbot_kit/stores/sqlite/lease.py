@@ -28,7 +28,9 @@ class FileLock:
         if self._file is not None:
             raise StoreHeld(self._refusal(holder))
         try:
-            file = self.path.open("a+", encoding="utf-8")
+            file = os.fdopen(
+                os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8"
+            )
         except OSError as error:
             raise StoreError(
                 f"{self.path} cannot be written: {error.strerror}; "

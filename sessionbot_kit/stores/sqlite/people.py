@@ -69,7 +69,7 @@ class People(Engine):
             return counts
 
         counts = await self._write_then(job, keep)
-        await self._shed_log()
+        await self._compact()
         return counts
 
 

@@ -83,8 +83,9 @@ class Recent:
         self._entries.move_to_end(session_id)  # type: ignore[arg-type]  # a key of it, so a str
         return self._entries[session_id]  # type: ignore[index]  # as above
 
-    def items(self) -> Iterator[tuple[str, Entry]]:
-        return iter(self._entries.items())
+    def view(self) -> Mapping[str, Loaded]:
+        """What is kept now, by session id; looking at it does not count as use."""
+        return _View(self._entries)
 
     def begin(self) -> Reading:
         """Say that something is being read, to know at the `end` whether it may be kept."""
@@ -168,6 +169,22 @@ class Recent:
         self._ids.clear()
         for reading in self._readings:
             reading.stale = True
+
+
+class _View(Mapping[str, Loaded]):
+    """Makes a Loaded only of what somebody looks at."""
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self._entries = entries
+
+    def __getitem__(self, session_id: str) -> Loaded:
+        return loaded(self._entries[session_id])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._entries))
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
 
 def loaded(entry: Entry) -> Loaded:

@@ -90,7 +90,7 @@ class Sessions(Engine):
 
     def loaded(self) -> Mapping[str, Loaded]:
         """What is in memory now, by session id."""
-        return {session_id: loaded(entry) for session_id, entry in self._recent.items()}
+        return self._recent.view()
 
     def unload(self, session_id: str | None = None) -> None:
         """Let go of a session in memory, or of all."""

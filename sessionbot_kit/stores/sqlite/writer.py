@@ -48,7 +48,7 @@ class Job:
     run: JobFunction | None
     future: asyncio.Future[Any]
     on_commit: Callable[[Any], Any] | None = None
-    shed_log: bool = False
+    compact: bool = False
     value: Any = None
     error: BaseException | None = None
 
@@ -112,8 +112,8 @@ class Writer:
             if group.jobs:
                 self._write(group)
                 for job in group.jobs:
-                    if job.shed_log:
-                        self._shed_log(job)
+                    if job.compact:
+                        self._compact(job)
                 self._loop.call_soon_threadsafe(self._on_group, group)
         self._db.close()
 
@@ -181,8 +181,14 @@ class Writer:
             job.error = self._told(error)
         self._db.execute("RELEASE job")
 
-    def _shed_log(self, job: Job) -> None:
+    def _compact(self, job: Job) -> None:
+        """Write the file anew, without what was deleted, and empty the log beside it.
+
+        SQLite overwrites what is deleted, but not the copies that it leaves in the unused part of
+        a page whenever it moves rows from one page to another.
+        """
         try:
+            self._db.execute("VACUUM")
             (busy, _, _) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:
             job.error = self._told(error)
