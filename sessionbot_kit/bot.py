@@ -31,6 +31,7 @@ from sessionbot_kit.sessions import SessionManager
 from sessionbot_kit.store import Store
 from sessionbot_kit.stores import open_store
 from sessionbot_kit.tables import Table
+from sessionbot_kit.timers import Clock
 
 if TYPE_CHECKING:  # reading settings costs more than starting a bot
     from sessionbot_kit.links.websocket import Tap
@@ -54,6 +55,8 @@ class Bot:
         patience: Patience | None = None,
         max_message_bytes: int = 64 * 1024 * 1024,
         watch_events: int = 1_000,
+        dialog_expires_s: float = 86_400.0,
+        clock: Clock | None = None,
     ) -> None:
         self.name = name
         self.kernel = PluginKernel(
@@ -71,6 +74,8 @@ class Bot:
             "drain_s": drain_s,
             "patience": patience,
             "max_message_bytes": max_message_bytes,
+            "dialog_expires_s": dialog_expires_s,
+            "clock": clock,
         }
         self._store = store
         self._open: AsyncExitStack | None = None

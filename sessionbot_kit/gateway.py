@@ -180,6 +180,8 @@ class Gateway:
 
     async def settle(self, receipt: Receipt | None = None) -> None:
         """Wait until a message, or everything, is answered and its replies are with the channel."""
+        if receipt is None:
+            await self.timers.settle()
         await self.turns.settle(receipt.session_id if receipt is not None else None)
         await self.courier.settle(receipt.chat if receipt is not None else None)
 
