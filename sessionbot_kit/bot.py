@@ -107,7 +107,7 @@ class Bot:
     @property
     def sessions(self) -> SessionManager:
         """What the bot remembers of everybody it has talked to."""
-        return SessionManager(self.gateway.store)
+        return self.gateway.sessions
 
     @property
     def plugins(self) -> Table:
