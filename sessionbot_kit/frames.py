@@ -16,7 +16,18 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from sessionbot_kit.errors import MessageError, WireError
-from sessionbot_kit.link import Bye, Event, Frame, Hello, Offer, Result, Step, Stepped
+from sessionbot_kit.link import (
+    Bye,
+    Event,
+    Frame,
+    Hello,
+    Offer,
+    Result,
+    Step,
+    Stepped,
+    Watch,
+    Watched,
+)
 from sessionbot_kit.models import IncomingMessage, Media, OutgoingMessage, StoredMessage
 
 Document = dict[str, Any]
@@ -30,6 +41,8 @@ ADAPTERS: dict[str, TypeAdapter[Any]] = {
     "stepped": TypeAdapter(Stepped),
     "result": TypeAdapter(Result),
     "event": TypeAdapter(Event),
+    "watch": TypeAdapter(Watch),
+    "watched": TypeAdapter(Watched),
     "bye": TypeAdapter(Bye),
 }
 _TYPES: dict[type[Frame], str] = {
@@ -39,6 +52,8 @@ _TYPES: dict[type[Frame], str] = {
     Stepped: "stepped",
     Result: "result",
     Event: "event",
+    Watch: "watch",
+    Watched: "watched",
     Bye: "bye",
 }
 
@@ -90,7 +105,7 @@ def from_document(document: Document) -> Frame:
         frame: Frame = adapter.validate_python(fields, extra="forbid")
     except (ValidationError, MessageError) as error:
         raise WireError(f"a frame of type {kind} cannot be read: {_fault(error)}") from error
-    if not attachments and isinstance(frame, Hello | Event | Bye):
+    if not attachments and isinstance(frame, Hello | Event | Watch | Watched | Bye):
         return frame
     found = 0
     for holder in _holders(frame):

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sessionbot_kit.errors import MessageError, WireError
 from sessionbot_kit.frames import ADAPTERS, conversation_of, from_document, to_document
-from sessionbot_kit.link import Bye, Event, Frame, Hello, Offer, Result
+from sessionbot_kit.journal import Entry, Later, Progress
+from sessionbot_kit.link import Bye, Event, Frame, Hello, Offer, Result, Step, Stepped
 from sessionbot_kit.models import IncomingMessage, Media, OutgoingMessage, StoredMessage
 from sessionbot_kit.routes import Route
 
@@ -48,6 +49,12 @@ stored = st.builds(
     media=media,
 )
 numbers = st.integers(0, 2**63 - 1)
+moments = st.datetimes(timezones=st.just(UTC))
+entries = st.lists(
+    st.builds(Entry, kind=ids, name=texts, value=st.none() | variables, turn=ids, said=numbers),
+    max_size=3,
+).map(tuple)
+laters = st.lists(st.builds(Later, due=moments, text=texts), max_size=2).map(tuple)
 frames = st.one_of(
     st.builds(
         Hello,
@@ -65,7 +72,26 @@ frames = st.one_of(
         message=incoming,
         variables=variables,
         window=st.lists(stored, max_size=3).map(tuple),
+        now=moments,
+        seed=numbers,
+        journal=entries,
+        timed_out=st.booleans(),
     ),
+    st.builds(
+        Step,
+        turn=ids,
+        attempt=numbers,
+        epoch=numbers,
+        progress=st.builds(
+            Progress,
+            entries=entries,
+            replies=st.lists(outgoing, max_size=3).map(tuple),
+            variables=st.none() | variables,
+            later=laters,
+            anew=st.booleans(),
+        ),
+    ),
+    st.builds(Stepped, turn=ids, attempt=numbers, epoch=numbers, ok=st.booleans()),
     st.builds(
         Result,
         turn=ids,
@@ -75,6 +101,12 @@ frames = st.one_of(
         variables=st.none() | variables,
         error=st.none() | texts,
         ms=st.floats(0, 1e6),
+        asks=st.booleans(),
+        timeout_s=st.none() | st.floats(0, 1e6),
+        entries=entries,
+        later=laters,
+        anew=st.booleans(),
+        changed=st.none() | texts,
     ),
     st.builds(Event, turn=ids, kind=ids, detail=variables),
     st.builds(Bye, reason=texts),

@@ -375,6 +375,14 @@ def test_the_files_of_a_message_that_fails_are_closed(end: str) -> None:
     assert [file.closed for file in disk] == [True]
 
 
+def test_the_file_of_a_whole_message_that_fails_is_closed() -> None:
+    disk = Disk()
+    reassembler = Reassembler(SPOOLING, spool=disk)
+    (frame,) = frames_of(with_files(b"x" * 50), 999, "binary")
+    assert refusal(lambda: reassembler.feed(frame[:-1] + b"\0", 0.0)).code == "bad_digest"
+    assert [file.closed for file in disk] == [True]
+
+
 def test_a_full_disk_costs_the_message_only() -> None:
     class Full(io.BytesIO):
         def write(self, data: Any) -> int:

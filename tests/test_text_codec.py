@@ -63,8 +63,11 @@ def test_frames_number_themselves() -> None:
 
 def test_frames_go_on_from_an_index() -> None:
     payload = TextPayload(HELLO, "m1", 20)
+    assert payload.message_id == "m1"
     assert list(payload.fragments(1)) == list(payload.fragments())[1:]
-    with pytest.raises(UsageError, match="from position 4; it goes from 0 to 3"):
+    with pytest.raises(
+        UsageError, match="message 'm1' cannot be sent from position 4; it goes from 0 to 3"
+    ):
         payload.fragments(4)
 
 

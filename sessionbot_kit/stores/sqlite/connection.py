@@ -58,11 +58,7 @@ def _open(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
             f"the folder {path.parent} cannot be made: {error.strerror}; "
             "choose another folder, or change its permissions"
         ) from error
-    with contextlib.suppress(OSError):  # where it cannot be made, SQLite says why
-        # What people said is nobody else's to read: the file is private from its first byte.
-        # Only a new file may be opened here: to close one that this process has open elsewhere
-        # drops SQLite's locks on it, and whoever leaves then would take the log away with it.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o600))
+    _make_private(path)
     try:
         # Each connection belongs to one thread at a time; it is opened here and used there.
         return sqlite3.connect(
@@ -96,10 +92,9 @@ def _make_private(path: Path) -> None:
 
 
 def _check_owner(db: sqlite3.Connection, path: Path) -> None:
-    # In this order: another process may be making the tables just now, and marks them as its own.
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (owner,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if owner != APPLICATION_ID and tables:
         raise StoreError(
             f"{path} is a database of another program; give the store a file of its own"
