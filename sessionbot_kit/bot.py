@@ -50,6 +50,7 @@ class Bot:
         store: str | Path | Store | None = None,
         channels: Iterable[Channel] = (),
         turn_timeout_s: float = 30.0,
+        block_timeout_s: float = 10.0,
         history_window: int = 20,
         drain_s: float = 5.0,
         patience: Patience | None = None,
@@ -64,6 +65,7 @@ class Bot:
             bot=name,
             name=f"{name}'s kernel",
             turn_timeout_s=turn_timeout_s,
+            block_timeout_s=block_timeout_s,
             drain_s=drain_s,
         )
         self.loopback = Loopback()
@@ -107,7 +109,7 @@ class Bot:
     @property
     def sessions(self) -> SessionManager:
         """What the bot remembers of everybody it has talked to."""
-        return SessionManager(self.gateway.store)
+        return self.gateway.sessions
 
     @property
     def plugins(self) -> Table:

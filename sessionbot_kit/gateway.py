@@ -29,6 +29,7 @@ from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult, 
 from sessionbot_kit.reception import Reception
 from sessionbot_kit.registry import Registry, call
 from sessionbot_kit.routes import Route
+from sessionbot_kit.sessions import Janitor, SessionManager, SessionPolicy
 from sessionbot_kit.store import InboxRow, Lease, Store
 from sessionbot_kit.switchboard import Switchboard
 from sessionbot_kit.timers import Clock, SystemClock, Timers
@@ -56,6 +57,7 @@ class Gateway:
         patience: Patience | None = None,
         max_message_bytes: int = 64 * 1024 * 1024,
         feed: Feed | None = None,
+        policy: SessionPolicy | None = None,
         count_tokens: Callable[[str], int] = estimate_tokens,
         clock: Clock | None = None,
         absent_s: float = 10.0,
@@ -64,6 +66,7 @@ class Gateway:
     ) -> None:
         self.bot = bot
         self.store = store
+        self.sessions = SessionManager(store, policy or SessionPolicy(bot=bot))
         self.channels = Registry(channels)
         self.feed = feed or Feed()
         self.switchboard = Switchboard()
@@ -121,6 +124,7 @@ class Gateway:
         self._lease = lease
         for id, channel, method in self.channels.get_implementations("session.receive"):
             self._doors.start(self._listen(id, getattr(channel, method)), f"channel {id}")
+        self._doors.start(Janitor(self.store, self.sessions.policy).run(), "janitor")
         log.info("gateway started", extra={"bot": self.bot, "epoch": lease.epoch})
         return self
 
@@ -159,7 +163,7 @@ class Gateway:
                 f"a message of {size:,} bytes in {message.channel_id} is larger than "
                 f"{self._max_message_bytes:,}; raise max_message_bytes, or send a link"
             )
-        session = await self.store.session_for(self._key(message))
+        session = await self.sessions.session_for(self._key(message))
         row = InboxRow(id=new_id(), session_id=session.id, message=message)
         if not await self.store.accept(row):
             log.info("second copy dropped", extra={"message_id": message.id, "turn": row.id})

@@ -18,7 +18,7 @@ from sessionbot_kit.errors import LinkClosed
 from sessionbot_kit.journal import Progress
 from sessionbot_kit.link import Bye, Event, Frame, Hello, Link, Offer, Step, Stepped
 from sessionbot_kit.registry import Declared, Registry, call
-from sessionbot_kit.runner import run
+from sessionbot_kit.runner import Runner
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +32,15 @@ class PluginKernel:
         bot: str = "bot",
         name: str | None = None,
         turn_timeout_s: float = 30.0,
+        block_timeout_s: float = 10.0,
         drain_s: float = 5.0,
     ) -> None:
         self.bot = bot
         self.name = name or f"kernel {os.getpid()}"
         self.registry = Registry(plugins)
         self._turn_timeout_s = turn_timeout_s
+        self._block_timeout_s = block_timeout_s
+        self._runner = self._a_runner()
         self._drain_s = drain_s
         self._links: list[Link] = []
         self._running: dict[str, RunningTurn] = {}
@@ -52,7 +55,11 @@ class PluginKernel:
 
     async def stop(self) -> None:
         """Say good-bye, let running turns end within the deadline, stop the plugins."""
-        await self._crew.stop(drain_s=self._drain_s)
+        await self._crew.drain(self._drain_s)
+        self._runner.end()
+        await self._crew.stop()
+        self._runner.stop()
+        self._runner = self._a_runner()
         for link in list(self._links):
             await _try_send(link, Bye("the kernel stops"))
         await self._attached.stop()
@@ -112,7 +119,7 @@ class PluginKernel:
         offer = turn.offer
         try:
             plugin = self.registry.get_plugin(offer.plugin)
-            result = await run(plugin, offer, turn, timeout_s=self._turn_timeout_s)
+            result = await self._runner.run(plugin, offer, turn)
         finally:
             if self._running.get(offer.turn) is turn:
                 del self._running[offer.turn]
@@ -122,6 +129,9 @@ class PluginKernel:
         turn = self._running.get(answer.turn)
         if turn is None or turn.link is not link or not turn.stepped(answer):
             log.warning("stale step answer", extra={"turn": answer.turn, "link": link.name})
+
+    def _a_runner(self) -> Runner:
+        return Runner(turn_timeout_s=self._turn_timeout_s, block_timeout_s=self._block_timeout_s)
 
     def _hello(self) -> Hello:
         return Hello(

@@ -256,6 +256,14 @@ def test_a_forgotten_message_may_begin_again() -> None:
     assert reassembler.feed(whole("b"), 0.0) == HELLO
 
 
+def test_the_rest_of_a_message_that_is_too_long_is_late() -> None:
+    reassembler = Reassembler(Limits(fragments=4))
+    refusal(lambda: reassembler.feed(fragment("a", 0, 5, "x"), 0.0))
+    for index in (1, 2, 3):
+        assert reassembler.feed(fragment("a", index, 5, "x"), 0.0) is None
+    assert (reassembler.counts.late, reassembler.counts.rejected) == (3, 1)
+
+
 def test_closing_drops_everything() -> None:
     reassembler = Reassembler()
     for name in "ab":
