@@ -59,8 +59,8 @@ async def main(section: Section) -> None:
         "counts when it was validated, handled and acknowledged; the bare socket validates "
         "nothing, and acknowledges by answering. Up to 8 large messages are on their way at once, "
         "64 short ones on the bare socket, and as many as the outbox holds on the link. Latency "
-        "and the longest callback are measured with large attachments spooled to disk, as a gateway "
-        "keeps them; in memory, joining 60 MB takes one callback of 25 ms."
+        "and the longest callback are measured with large attachments spooled to disk, as a "
+        "gateway keeps them; in memory, joining 60 MB takes one callback of 25 ms."
     )
 
 
