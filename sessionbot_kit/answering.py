@@ -24,7 +24,7 @@ from sessionbot_kit.models import OutgoingMessage
 from sessionbot_kit.routes import Choice, first_word
 from sessionbot_kit.store import InboxRow, Lease, Store
 from sessionbot_kit.switchboard import Switchboard
-from sessionbot_kit.timers import Clock, within
+from sessionbot_kit.timers import Clock, before
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,8 @@ class Answering:
 
     async def _wait_for_kernels(self, row: InboxRow) -> None:
         joined = self._switchboard.joined
-        if not await within(self._clock, self._absent_s, joined, self._crew):
+        patience = self._clock.now() + timedelta(seconds=self._absent_s)
+        if not await before(self._clock, patience, joined, self._crew):
             if row.kind == "message":
                 await self._ledger.notice(row, ABSENT, "wait")
             await joined.wait()
@@ -131,11 +132,10 @@ class Answering:
         plugin = round.plugin or ""
         deadline = self._clock.now() + timedelta(seconds=self._plugin_absent_s)
         while (found := self._switchboard.who_serves(plugin)) is None:
-            left = (deadline - self._clock.now()).total_seconds()
-            if left <= 0:
+            if self._clock.now() >= deadline:
                 log.warning("plugin is not here", extra={"turn": round.row.id, "plugin": plugin})
                 return await self._fail(round, f"the plugin {plugin} is not here", NOT_HERE)
-            await within(self._clock, left, self._switchboard.changed, self._crew)
+            await before(self._clock, deadline, self._switchboard.changed, self._crew)
         choice: Choice[Link] = Choice(*found, round.row.message.content)
         await self._run(round, choice, attempt, alone)
 

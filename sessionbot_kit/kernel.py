@@ -18,7 +18,7 @@ from sessionbot_kit.errors import LinkClosed
 from sessionbot_kit.journal import Progress
 from sessionbot_kit.link import Bye, Event, Frame, Hello, Link, Offer, Step, Stepped
 from sessionbot_kit.registry import Declared, Registry, call
-from sessionbot_kit.runner import run
+from sessionbot_kit.runner import Runner
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +32,20 @@ class PluginKernel:
         bot: str = "bot",
         name: str | None = None,
         turn_timeout_s: float = 30.0,
+        block_timeout_s: float = 10.0,
         drain_s: float = 5.0,
     ) -> None:
         self.bot = bot
         self.name = name or f"kernel {os.getpid()}"
         self.registry = Registry(plugins)
         self._turn_timeout_s = turn_timeout_s
+        self._block_timeout_s = block_timeout_s
+        self._runner = self._a_runner()
         self._drain_s = drain_s
         self._links: list[Link] = []
         self._running: dict[str, RunningTurn] = {}
         self._crew = Crew(self.name)
+        self._attached = Crew(f"{self.name}, attached")
 
     async def start(self) -> Self:
         """Start the plugins: all of them or none."""
@@ -51,9 +55,14 @@ class PluginKernel:
 
     async def stop(self) -> None:
         """Say good-bye, let running turns end within the deadline, stop the plugins."""
-        await self._crew.stop(drain_s=self._drain_s)
+        await self._crew.drain(self._drain_s)
+        self._runner.end()
+        await self._crew.stop()
+        self._runner.stop()
+        self._runner = self._a_runner()
         for link in list(self._links):
             await _try_send(link, Bye("the kernel stops"))
+        await self._attached.stop()
         await self.registry.stop()
 
     async def __aenter__(self) -> Self:
@@ -70,6 +79,15 @@ class PluginKernel:
         await self.registry.start_one(plugin)
         for link in self._links:
             await link.send(self._hello())
+
+    async def attach(self, url: str, *, token: str | None = None, **options: Any) -> "Attachment":
+        """Join a gateway in another process; it is called until it answers, now and later."""
+        # Here, because WebSockets cost a third of a start, and most kernels are in their bot.
+        from sessionbot_kit.links.websocket import connect_link
+
+        await self.start()
+        link = await connect_link(url, token=token, **options)
+        return Attachment(link, self._attached.start(self.serve(link), f"gateway {url}"))
 
     async def serve(self, link: Link) -> None:
         """Introduce ourselves and run what is offered, until the link closes."""
@@ -101,7 +119,7 @@ class PluginKernel:
         offer = turn.offer
         try:
             plugin = self.registry.get_plugin(offer.plugin)
-            result = await run(plugin, offer, turn, timeout_s=self._turn_timeout_s)
+            result = await self._runner.run(plugin, offer, turn)
         finally:
             if self._running.get(offer.turn) is turn:
                 del self._running[offer.turn]
@@ -112,6 +130,9 @@ class PluginKernel:
         if turn is None or turn.link is not link or not turn.stepped(answer):
             log.warning("stale step answer", extra={"turn": answer.turn, "link": link.name})
 
+    def _a_runner(self) -> Runner:
+        return Runner(turn_timeout_s=self._turn_timeout_s, block_timeout_s=self._block_timeout_s)
+
     def _hello(self) -> Hello:
         return Hello(
             bot=self.bot,
@@ -119,6 +140,26 @@ class PluginKernel:
             routes=self.registry.routes(),
             turn_timeout_s=self._turn_timeout_s,
         )
+
+
+class Attachment:
+    """A kernel's place at a gateway in another process, until it leaves."""
+
+    def __init__(self, link: Link, serving: "asyncio.Task[None]") -> None:
+        self.link = link
+        self._serving = serving
+
+    async def leave(self) -> None:
+        """Say good-bye; turns that run here are offered to another kernel."""
+        await _try_send(self.link, Bye("the kernel leaves"))
+        await self.link.close()
+        await asyncio.wait([self._serving])
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.leave()
 
 
 class RunningTurn:

@@ -20,8 +20,10 @@ from sessionbot_kit.errors import DialogTooLong, NoAnswer, UsageError
 from sessionbot_kit.journal import Progress, carried
 from sessionbot_kit.link import Offer, Result
 from sessionbot_kit.models import OutgoingMessage
-from sessionbot_kit.registry import Declared, call
+from sessionbot_kit.registry import Declared
 from sessionbot_kit.shape import Shape, shape_of
+from sessionbot_kit.watchdog import Guarded, Runaway, Watchdog
+from sessionbot_kit.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -34,38 +36,138 @@ NOBODY_ANSWERED = "I have not heard from you, so I stopped waiting."
 _HOUSE = str(Path(__file__).parent)
 
 
+class Runner:
+    """Runs turns, with a time budget and a watchdog."""
+
+    def __init__(self, *, turn_timeout_s: float = 30.0, block_timeout_s: float = 10.0) -> None:
+        self._turn_timeout_s = turn_timeout_s
+        self._watchdog = Watchdog(min(block_timeout_s, turn_timeout_s))
+        self._workers = Workers()
+        self._ending = False
+
+    def end(self) -> None:
+        """From now on, what is canceled has a moment to end, and no more."""
+        self._ending = True
+
+    def stop(self) -> None:
+        self._watchdog.stop()
+        self._workers.stop()
+
+    async def run(self, plugin: Declared | None, offer: Offer, port: Port = NOWHERE) -> Result:
+        """Run one turn to its end; an error is a result too."""
+        began = time.perf_counter()
+        progress, error, changed, asks = Progress(), None, None, False
+        timeout_s: float | None = None
+        if plugin is None:
+            error = f"LookupError: the plugin {offer.plugin} is not here any more"
+        else:
+            function = getattr(plugin, plugin.meta.implements["chat.message"])
+            shape = shape_of(function, offer.plugin)
+            chat = _chat(offer, shape, port)
+            progress, error = await self._attempt(chat, function, shape, offer.plugin)
+            if (changed := chat.changed) is not None:
+                chat = _chat_anew(chat, offer, shape, port)
+                progress, error = await self._attempt(chat, function, shape, offer.plugin)
+            asks = error is None and chat.asks is not UNSET
+            timeout_s = None if chat.asks is UNSET else chat.asks
+        return Result(
+            turn=offer.turn,
+            attempt=offer.attempt,
+            epoch=offer.epoch,
+            replies=progress.replies,
+            variables=progress.variables,
+            error=error,
+            ms=(time.perf_counter() - began) * 1000,
+            asks=asks,
+            timeout_s=timeout_s,
+            entries=progress.entries,
+            later=progress.later,
+            anew=progress.anew,
+            changed=changed,
+        )
+
+    async def _attempt(
+        self, chat: Chat, function: Callable[..., Any], shape: Shape, plugin: str
+    ) -> tuple[Progress, str | None]:
+        """Run the plugin; what came of it, or the error that ended it."""
+        budget = asyncio.timeout(None)
+
+        def is_over() -> bool:
+            return self._ending or budget.expired()
+
+        try:
+            async with budget:
+                await Guarded(
+                    self._play(chat, function, shape, plugin, budget),
+                    self._watchdog,
+                    is_over=is_over,
+                )
+            return chat.end(), None
+        except asyncio.CancelledError:
+            raise
+        except NoAnswer:
+            chat.utter(NOBODY_ANSWERED)
+            return chat.end(), None
+        except BaseException as fault:  # somebody else's code: sys.exit() ends a turn, not us
+            if isinstance(fault, KeyboardInterrupt):
+                raise
+            if chat.asks is not UNSET:
+                return chat.end(), None
+            if not budget.expired() and chat.must_begin_again(fault):
+                return Progress(), None
+            overfull = isinstance(fault, DialogTooLong)
+            return Progress(anew=overfull), self._why(fault, plugin, budget)
+
+    def _why(self, fault: BaseException, plugin: str, budget: asyncio.Timeout) -> str:
+        """The sentence for the log."""
+        if budget.expired():
+            return (
+                f"took longer than {self._turn_timeout_s:g} s; raise turn_timeout_s or make it "
+                "quicker"
+            )
+        if isinstance(fault, Runaway):
+            return (
+                f"{plugin} kept the loop to itself for {self._watchdog.limit_s:g} s and was "
+                f"stopped{_where(fault)}; await in between, or write `def {plugin}`, which runs "
+                "in a thread"
+            )
+        return f"{type(fault).__name__}: {fault}{_where(fault)}"
+
+    async def _play(
+        self,
+        chat: Chat,
+        function: Callable[..., Any],
+        shape: Shape,
+        plugin: str,
+        budget: asyncio.Timeout,
+    ) -> None:
+        offered = {"message": chat.first, "chat": chat}
+        wanted = {name: offered[name] for name in shape.asks}
+
+        def begin() -> None:
+            budget.reschedule(asyncio.get_running_loop().time() + self._turn_timeout_s)
+
+        if shape.native:
+            begin()
+            answer = function(**wanted)
+        else:  # the time in which it waits for its thread is not its own
+            answer = await self._workers.call(plugin, begin, function, **wanted)
+            begin()
+        if inspect.isawaitable(answer):
+            answer = await answer
+        await _tell(chat, answer, plugin)
+        _check_awaited(chat, shape, plugin)
+
+
 async def run(
-    plugin: Declared | None, offer: Offer, port: Port = NOWHERE, *, timeout_s: float
+    plugin: Declared | None, offer: Offer, port: Port = NOWHERE, *, timeout_s: float = 30.0
 ) -> Result:
-    """Run one turn to its end; an error is a result too."""
-    began = time.perf_counter()
-    progress, error, changed = Progress(), None, None
-    if plugin is None:
-        error = f"LookupError: the plugin {offer.plugin} is not here any more"
-    else:
-        function = getattr(plugin, plugin.meta.implements["chat.message"])
-        shape = shape_of(function, offer.plugin)
-        chat = _chat(offer, shape, port)
-        progress, error = await _attempt(chat, function, shape, offer.plugin, timeout_s)
-        if (changed := chat.changed) is not None:
-            chat = _chat_anew(chat, offer, shape, port)
-            progress, error = await _attempt(chat, function, shape, offer.plugin, timeout_s)
-    asks = error is None and plugin is not None and chat.asks is not UNSET
-    return Result(
-        turn=offer.turn,
-        attempt=offer.attempt,
-        epoch=offer.epoch,
-        replies=progress.replies,
-        variables=progress.variables,
-        error=error,
-        ms=(time.perf_counter() - began) * 1000,
-        asks=asks,
-        timeout_s=chat.asks if asks and isinstance(chat.asks, int | float) else None,
-        entries=progress.entries,
-        later=progress.later,
-        anew=progress.anew,
-        changed=changed,
-    )
+    """Run a single turn."""
+    runner = Runner(turn_timeout_s=timeout_s)
+    try:
+        return await runner.run(plugin, offer, port)
+    finally:
+        runner.stop()
 
 
 def _chat(offer: Offer, shape: Shape, port: Port) -> Chat:
@@ -101,40 +203,6 @@ def _chat_anew(chat: Chat, offer: Offer, shape: Shape, port: Port) -> Chat:
     )
     anew.utter(BEGIN_AGAIN)
     return anew
-
-
-async def _attempt(
-    chat: Chat, function: Callable[..., Any], shape: Shape, plugin: str, timeout_s: float
-) -> tuple[Progress, str | None]:
-    """Run the plugin; what came of it, or the error that ended it."""
-    offered = {"message": chat.first, "chat": chat}
-    wanted = {name: offered[name] for name in shape.asks}
-    budget = asyncio.timeout(timeout_s)
-    try:
-        async with budget:
-            answer = function(**wanted) if shape.streams else await call(function, **wanted)
-            await _tell(chat, answer, plugin)
-        _check_awaited(chat, shape, plugin)
-        return chat.end(), None
-    except asyncio.CancelledError:
-        raise
-    except (NoAnswer, DialogTooLong) as fault:
-        if isinstance(fault, NoAnswer):
-            chat.utter(NOBODY_ANSWERED)
-            return chat.end(), None
-        return Progress(anew=True), _sentence(fault)
-    except BaseException as fault:  # somebody else's code: sys.exit() ends a turn, not us
-        if isinstance(fault, KeyboardInterrupt):
-            raise
-        if chat.asks is not UNSET:
-            return chat.end(), None
-        if chat.must_begin_again(fault):
-            return Progress(), None
-        if budget.expired():
-            return Progress(), (
-                f"took longer than {timeout_s:g} s; raise turn_timeout_s or make it quicker"
-            )
-        return Progress(), _sentence(fault)
 
 
 async def _tell(chat: Chat, answer: Any, plugin: str) -> None:
@@ -181,10 +249,6 @@ def _check_awaited(chat: Chat, shape: Shape, plugin: str) -> None:
         if not shape.native:
             hint = f"write `async def {plugin}` and `await chat.{verb}(...)`"
         raise UsageError(f"{plugin} calls chat.{verb} without await; {hint}")
-
-
-def _sentence(fault: BaseException) -> str:
-    return f"{type(fault).__name__}: {fault}{_where(fault)}"
 
 
 def _where(fault: BaseException) -> str:

@@ -73,7 +73,8 @@ class Telling:
         """What came of this step; None when it is new, and it is the time for new ones."""
         entry = self._replay.recall(kind, name)
         if entry is not None:
-            self.said = entry.said
+            if entry.kind != "kept":  # that was in another turn
+                self.said = entry.said
         elif not self.live and kind != "say":  # something else to be said changes nothing
             named = f" named {name!r}" if name else ""
             self.differ(f"it comes to chat.{kind}{named}, which it did not do before")

@@ -11,7 +11,7 @@ One rule to remember: nobody asks the clock again and again; we wait for the ear
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from sessionbot_kit.crew import Crew
@@ -21,8 +21,6 @@ from sessionbot_kit.store import InboxRow, Store, Timer
 
 log = logging.getLogger(__name__)
 
-# The loop's clock stands still while a laptop sleeps, and the wall clock may be set: look again
-# after a while when something is due much later.
 LONGEST_SLEEP_S: Final = 60.0
 FIRST_WAIT_S: Final = 0.1
 LONGEST_WAIT_S: Final = 30.0
@@ -33,7 +31,7 @@ class Clock(Protocol):
 
     def now(self) -> datetime: ...
 
-    async def sleep(self, seconds: float) -> None: ...
+    async def sleep_until(self, moment: datetime) -> None: ...
 
 
 class SystemClock:
@@ -42,8 +40,11 @@ class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    async def sleep_until(self, moment: datetime) -> None:
+        # The loop's clock stands still while a laptop sleeps, and this one may be set: for what
+        # is due much later, look again after a while.
+        while (left := (moment - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(min(left, LONGEST_SLEEP_S))
 
 
 class Timers:
@@ -56,6 +57,7 @@ class Timers:
         self._crew = Crew("timers")
         self._next: datetime | None = None
         self._sooner = asyncio.Event()
+        self._settled = asyncio.Event()  # nothing is due; set while we wait
 
     def start(self) -> None:
         """Begin with what has run out already."""
@@ -69,6 +71,15 @@ class Timers:
         if self._next is None or due < self._next:
             self._sooner.set()
 
+    async def settle(self) -> None:
+        """Return when everything that has run out is in the inbox."""
+        while not self._settled.is_set() or self._is_due():
+            self._settled.clear()
+            await self._settled.wait()
+
+    def _is_due(self) -> bool:
+        return self._next is not None and self._next <= self._clock.now()
+
     async def _work(self) -> None:
         wait_s = FIRST_WAIT_S
         while True:
@@ -77,12 +88,13 @@ class Timers:
                 wait_s = FIRST_WAIT_S
             except StoreError as error:
                 log.error("timers wait for the store", extra={"error": str(error)})
-                await self._clock.sleep(wait_s)
+                await self._clock.sleep_until(self._clock.now() + timedelta(seconds=wait_s))
                 wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
     async def _round(self) -> None:
         """Fire what is due, then wait for what comes next."""
         self._next = None
+        self._settled.clear()
         self._sooner.clear()
         coming = await self._store.timers()
         now = self._clock.now()
@@ -92,11 +104,11 @@ class Timers:
         if due:
             return
         self._next = coming[0].due if coming else None
+        self._settled.set()
         if self._next is None:
             await self._sooner.wait()
         else:
-            seconds = (self._next - now).total_seconds()
-            await within(self._clock, min(seconds, LONGEST_SLEEP_S), self._sooner, self._crew)
+            await before(self._clock, self._next, self._sooner, self._crew)
 
     async def _run_out(self, timer: Timer) -> None:
         row = InboxRow(new_id(), timer.session_id, timer.message, kind=timer.kind)
@@ -105,9 +117,9 @@ class Timers:
             self._fire(row)
 
 
-async def within(clock: Clock, seconds: float, event: asyncio.Event, crew: Crew) -> bool:
-    """Wait for an event, at most so long by this clock; True if it came."""
-    asleep = crew.start(clock.sleep(seconds), "sleep")
+async def before(clock: Clock, moment: datetime, event: asyncio.Event, crew: Crew) -> bool:
+    """Wait for an event, but not longer than until a moment; True if it came."""
+    asleep = crew.start(clock.sleep_until(moment), "sleep")
     coming = crew.start(event.wait(), "event")
     try:
         await asyncio.wait((asleep, coming), return_when=asyncio.FIRST_COMPLETED)

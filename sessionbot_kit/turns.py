@@ -13,6 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Final
 
 from sessionbot_kit.answering import Answering
@@ -125,7 +126,7 @@ class Turns:
                 log.error("turn waits for the store", extra={"turn": row.id, "error": str(error)})
                 self._feed.tell(Failed(turn=row.id, session=row.session_id, error=str(error)))
                 _tell(queue, error)
-                await self._clock.sleep(wait_s)
+                await self._clock.sleep_until(self._clock.now() + timedelta(seconds=wait_s))
                 wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
 

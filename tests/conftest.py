@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from sessionbot_kit.testing import talk as talk
 from tests.machine import pytest_collection_modifyitems as pytest_collection_modifyitems
 from tests.machine import pytest_unconfigure as pytest_unconfigure
 

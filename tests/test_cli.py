@@ -206,4 +206,5 @@ def test_an_identity_without_its_extra_names_the_extra(
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "nacl", None)
     said = complaint(capsys, "identity", "show", status=2)
-    assert 'pip install "sessionbot-kit[session]"' in said
+    assert "the Session messenger needs nacl" in said
+    assert "sessionbot-kit[session]" in said

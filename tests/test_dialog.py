@@ -433,6 +433,7 @@ def test_after_a_failed_turn_the_question_is_open_still() -> None:
 
     async def strict(chat: Chat) -> str:
         text = await chat.ask("How many?")
+        await chat.say("One moment.")
         order = await chat.once("order", partial(count, orders))
         return f"order {order}: {int(text)}"
 
@@ -440,7 +441,7 @@ def test_after_a_failed_turn_the_question_is_open_still() -> None:
     table.says("!x")
     with pytest.raises(ValueError):
         table.says("three")
-    assert table.says("3") == ["order 1: 3"]
+    assert table.says("3") == ["One moment.", "order 1: 3"]
     assert orders == [1]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from sessionbot_kit.errors import StoreError, StoreTooNew
+from sessionbot_kit.stores.sqlite.checkpoints import MAX_PAGES
 from sessionbot_kit.stores.sqlite.faults import fault
 from sessionbot_kit.stores.sqlite.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
@@ -32,6 +33,7 @@ def connect(path: Path, *, durability: Durability, busy_timeout_s: float) -> sql
         db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
         if sys.platform == "darwin" and durability == "power":
             db.execute("PRAGMA fullfsync = 1")  # plain fsync stops at the drive's cache there
+        db.execute(f"PRAGMA wal_autocheckpoint = {MAX_PAGES}")
         db.execute("PRAGMA secure_delete = 1")  # what is erased is overwritten
         _migrate(db, path)
     except sqlite3.Error as error:
@@ -43,8 +45,8 @@ def connect(path: Path, *, durability: Durability, busy_timeout_s: float) -> sql
     return db
 
 
-def connect_reader(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
-    """Open the file a second time, to read only."""
+def connect_again(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
+    """Open a file that is up to date once more, not to write."""
     db = _open(path, busy_timeout_s)
     db.execute("PRAGMA query_only = 1")
     return db
@@ -58,11 +60,7 @@ def _open(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
             f"the folder {path.parent} cannot be made: {error.strerror}; "
             "choose another folder, or change its permissions"
         ) from error
-    with contextlib.suppress(OSError):  # where it cannot be made, SQLite says why
-        # What people said is nobody else's to read: the file is private from its first byte.
-        # Only a new file may be opened here: to close one that this process has open elsewhere
-        # drops SQLite's locks on it, and whoever leaves then would take the log away with it.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o600))
+    _make_private(path)
     try:
         # Each connection belongs to one thread at a time; it is opened here and used there.
         return sqlite3.connect(
@@ -96,10 +94,9 @@ def _make_private(path: Path) -> None:
 
 
 def _check_owner(db: sqlite3.Connection, path: Path) -> None:
-    # In this order: another process may be making the tables just now, and marks them as its own.
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (owner,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if owner != APPLICATION_ID and tables:
         raise StoreError(
             f"{path} is a database of another program; give the store a file of its own"
