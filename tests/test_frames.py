@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sessionbot_kit.errors import MessageError, WireError
 from sessionbot_kit.frames import ADAPTERS, conversation_of, from_document, media_bytes, to_document
-from sessionbot_kit.link import Bye, Event, Frame, Hello, Offer, Result
+from sessionbot_kit.journal import Entry, Later, Progress
+from sessionbot_kit.link import Bye, Event, Frame, Hello, Offer, Result, Step, Stepped
 from sessionbot_kit.models import IncomingMessage, Media, OutgoingMessage, StoredMessage
 from sessionbot_kit.routes import Route
 
