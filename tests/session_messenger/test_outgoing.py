@@ -71,8 +71,9 @@ async def desk(ada: Identity, bob: Identity, tmp_path: Path) -> AsyncIterator[De
     async with LoopbackNetwork(nodes=2, swarms=1) as network:
         desk = Desk(network, ada, bob, tmp_path)
         async with desk.swarm, desk.files:
-            await desk.swarm.swarm_of(ada.session_id)
-            yield desk
+            with desk.state:
+                await desk.swarm.swarm_of(ada.session_id)
+                yield desk
 
 
 async def test_the_same_message_twice_is_sent_once(desk: Desk) -> None:
