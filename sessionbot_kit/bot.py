@@ -34,6 +34,7 @@ from sessionbot_kit.tables import Table
 from sessionbot_kit.timers import Clock
 
 if TYPE_CHECKING:  # reading settings costs more than starting a bot
+    from sessionbot_kit.links.websocket import Tap
     from sessionbot_kit.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ class Bot:
     @property
     def sessions(self) -> SessionManager:
         """What the bot remembers of everybody it has talked to."""
-        return SessionManager(self.gateway.store)
+        return self.gateway.sessions
 
     @property
     def plugins(self) -> Table:
@@ -124,14 +125,23 @@ class Bot:
         return Table(f"Plugins of {self.name}", ("plugin", "answers to", "what it does"), rows)
 
     @property
+    def wire(self) -> "Tap | None":
+        """Where frames can be watched as they pass; None while no port is open."""
+        return self.gateway.reception.tap
+
+    @property
     def running(self) -> bool:
         return self._gateway is not None
 
-    async def start(self) -> Self:
-        """Begin to listen. Starting twice is harmless."""
+    async def start(
+        self, *, listen: int | None = None, host: str = "127.0.0.1", token: str | None = None
+    ) -> Self:
+        """Begin. Starting twice is harmless; `listen` opens a port for kernels elsewhere."""
         async with self._door:
             await self._begin()
             self._stays = True
+        if listen is not None and self.gateway.reception.port is None:
+            await self.gateway.listen(host=host, port=listen, token=token)
         return self
 
     async def stop(self) -> None:

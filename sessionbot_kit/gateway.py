@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Self
+from typing import Any, Self
 
 from sessionbot_kit.answering import Answering
 from sessionbot_kit.channel import Channel, Receipt
@@ -23,11 +23,13 @@ from sessionbot_kit.errors import MessageError, UsageError
 from sessionbot_kit.events import Feed, HouseEvent, Received
 from sessionbot_kit.ids import new_id
 from sessionbot_kit.ledger import Ledger
-from sessionbot_kit.link import Bye, Event, Hello, Link, Offer, Result, Step, Stepped
+from sessionbot_kit.link import Link
 from sessionbot_kit.logs import correlated
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult, SessionKey
+from sessionbot_kit.reception import Reception
 from sessionbot_kit.registry import Registry, call
 from sessionbot_kit.routes import Route
+from sessionbot_kit.sessions import Janitor, SessionManager, SessionPolicy
 from sessionbot_kit.store import InboxRow, Lease, Store
 from sessionbot_kit.switchboard import Switchboard
 from sessionbot_kit.timers import Clock, SystemClock, Timers
@@ -55,6 +57,7 @@ class Gateway:
         patience: Patience | None = None,
         max_message_bytes: int = 64 * 1024 * 1024,
         feed: Feed | None = None,
+        policy: SessionPolicy | None = None,
         count_tokens: Callable[[str], int] = estimate_tokens,
         clock: Clock | None = None,
         absent_s: float = 10.0,
@@ -63,9 +66,11 @@ class Gateway:
     ) -> None:
         self.bot = bot
         self.store = store
+        self.sessions = SessionManager(store, policy or SessionPolicy(bot=bot))
         self.channels = Registry(channels)
         self.feed = feed or Feed()
         self.switchboard = Switchboard()
+        self.reception = Reception(self.switchboard)
         self._window = window
         self._drain_s = drain_s
         self._patience = patience
@@ -76,7 +81,6 @@ class Gateway:
         self._plugin_absent_s = plugin_absent_s
         self._dialog_expires_s = dialog_expires_s
         self._doors = Crew("channels")
-        self._links = Crew("links")
         self._lease: Lease | None = None
 
     async def start(self) -> Self:
@@ -120,6 +124,7 @@ class Gateway:
         self._lease = lease
         for id, channel, method in self.channels.get_implementations("session.receive"):
             self._doors.start(self._listen(id, getattr(channel, method)), f"channel {id}")
+        self._doors.start(Janitor(self.store, self.sessions.policy).run(), "janitor")
         log.info("gateway started", extra={"bot": self.bot, "epoch": lease.epoch})
         return self
 
@@ -139,7 +144,7 @@ class Gateway:
         await self._doors.stop()
         await self.timers.stop()
         await self.turns.stop(drain_s=drain_s if self.routes() else 0.0)
-        await self._links.stop()
+        await self.reception.close()
         await self.courier.stop(drain_s=drain_s)
         await self.channels.stop()
 
@@ -158,7 +163,7 @@ class Gateway:
                 f"a message of {size:,} bytes in {message.channel_id} is larger than "
                 f"{self._max_message_bytes:,}; raise max_message_bytes, or send a link"
             )
-        session = await self.store.session_for(self._key(message))
+        session = await self.sessions.session_for(self._key(message))
         row = InboxRow(id=new_id(), session_id=session.id, message=message)
         if not await self.store.accept(row):
             log.info("second copy dropped", extra={"message_id": message.id, "turn": row.id})
@@ -171,7 +176,11 @@ class Gateway:
 
     def serve(self, link: Link) -> None:
         """Take a plugin kernel on; it introduces itself over the link."""
-        self._links.start(self._converse(link), f"link {link.name}")
+        self.reception.take(link)
+
+    async def listen(self, *, host: str = "127.0.0.1", port: int = 8089, **options: Any) -> int:
+        """Open a port for plugin kernels of other processes; return it."""
+        return await self.reception.open(host=host, port=port, **options)
 
     async def settle(self, receipt: Receipt | None = None) -> None:
         """Wait until a message, or everything, is answered and its replies are with the channel."""
@@ -198,27 +207,6 @@ class Gateway:
                 log.exception("channel failed", extra={"channel": channel, "again_in_s": wait_s})
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, 60.0)
-
-    async def _converse(self, link: Link) -> None:
-        politely = False
-        try:
-            async for frame in link:
-                match frame:
-                    case Hello():
-                        self.switchboard.join(link, frame)
-                    case Step() | Result():
-                        if not self.switchboard.answer(link, frame) and isinstance(frame, Step):
-                            await link.send(
-                                Stepped(frame.turn, frame.attempt, frame.epoch, ok=False)
-                            )
-                    case Bye():
-                        politely = True
-                        break
-                    case Event() | Offer() | Stepped():
-                        log.debug("frame ignored", extra={"frame": type(frame).__name__})
-        finally:
-            self.switchboard.leave(link, politely=politely)
-            await link.close()
 
     async def _send(self, message: OutgoingMessage) -> SendResult:
         for id, channel, method in self.channels.get_implementations("session.send"):

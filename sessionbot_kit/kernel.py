@@ -45,6 +45,7 @@ class PluginKernel:
         self._links: list[Link] = []
         self._running: dict[str, RunningTurn] = {}
         self._crew = Crew(self.name)
+        self._attached = Crew(f"{self.name}, attached")
 
     async def start(self) -> Self:
         """Start the plugins: all of them or none."""
@@ -61,6 +62,7 @@ class PluginKernel:
         self._runner = self._a_runner()
         for link in list(self._links):
             await _try_send(link, Bye("the kernel stops"))
+        await self._attached.stop()
         await self.registry.stop()
 
     async def __aenter__(self) -> Self:
@@ -77,6 +79,15 @@ class PluginKernel:
         await self.registry.start_one(plugin)
         for link in self._links:
             await link.send(self._hello())
+
+    async def attach(self, url: str, *, token: str | None = None, **options: Any) -> "Attachment":
+        """Join a gateway in another process; it is called until it answers, now and later."""
+        # Here, because WebSockets cost a third of a start, and most kernels are in their bot.
+        from sessionbot_kit.links.websocket import connect_link
+
+        await self.start()
+        link = await connect_link(url, token=token, **options)
+        return Attachment(link, self._attached.start(self.serve(link), f"gateway {url}"))
 
     async def serve(self, link: Link) -> None:
         """Introduce ourselves and run what is offered, until the link closes."""
@@ -129,6 +140,26 @@ class PluginKernel:
             routes=self.registry.routes(),
             turn_timeout_s=self._turn_timeout_s,
         )
+
+
+class Attachment:
+    """A kernel's place at a gateway in another process, until it leaves."""
+
+    def __init__(self, link: Link, serving: "asyncio.Task[None]") -> None:
+        self.link = link
+        self._serving = serving
+
+    async def leave(self) -> None:
+        """Say good-bye; turns that run here are offered to another kernel."""
+        await _try_send(self.link, Bye("the kernel leaves"))
+        await self.link.close()
+        await asyncio.wait([self._serving])
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.leave()
 
 
 class RunningTurn:

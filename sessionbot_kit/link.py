@@ -110,13 +110,30 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """Somebody wants to see what passes; they answer nothing."""
+
+    what: Name = "wire"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What has passed since the last of these, and how much of it was lost on a slow watcher."""
+
+    what: Name
+    events: Annotated[tuple[Mapping[str, JsonValue], ...], Field(max_length=10_000)] = ()
+    lost: Count = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Bye:
     """The sender leaves on purpose and takes no more turns."""
 
     reason: str = ""
 
 
-Frame = Hello | Offer | Step | Stepped | Result | Event | Bye
+Frame = Hello | Offer | Step | Stepped | Result | Event | Watch | Watched | Bye
 
 
 class Link(Protocol):

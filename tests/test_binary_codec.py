@@ -79,11 +79,15 @@ def test_slices_are_at_their_offsets_from_any_start(
 
 def test_a_payload_counts_its_frames() -> None:
     payload = BinaryPayload(HELLO, "m1", 20)
+    assert payload.message_id == "m1"
+    assert HEADER.unpack_from(next(payload.fragments()))[3] == 0
     assert payload.size == payload.end == len(body_of(HELLO)) == 58
     assert payload.count == len(list(payload.fragments())) == 3
     assert BinaryPayload(HELLO, "m1", 29).count == 2
     assert BinaryPayload(HELLO, "m1", 28).count == 3
-    with pytest.raises(UsageError, match="from position 59; it goes from 0 to 58"):
+    with pytest.raises(
+        UsageError, match="message 'm1' cannot be sent from position 59; it goes from 0 to 58"
+    ):
         payload.fragments(59)
 
 
@@ -198,10 +202,10 @@ def test_a_spoiled_message_is_refused(spoil: Any, code: str, sentence: str) -> N
 @pytest.mark.parametrize(
     ("contents", "blob", "code", "sentence"),
     [
-        ([3], b"ab", "bad_length", "has parts of another size together"),
+        ([3], b"ab", "bad_length", " bytes has parts of another size together; send"),
         ([1], b"ab", "bad_length", "has parts of another size together"),
         ([10**18], b"ab", "bad_length", "has parts of another size together"),
-        ([-2, 4], b"ab", "bad_message", "has attachments whose content is not a size"),
+        ([-2, 4], b"ab", "bad_message", " bytes has attachments whose content is not a size; "),
         ([2.0], b"ab", "bad_message", "has attachments whose content is not a size"),
         ([True], b"a", "bad_message", "has attachments whose content is not a size"),
         (["YWI="], b"", "bad_message", "has attachments whose content is not a size"),

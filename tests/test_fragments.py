@@ -86,6 +86,32 @@ def test_no_frame_of_any_case_surprises(case: Case) -> None:
     ("frame", "code", "sentence"),
     [
         ("x", "not_json", "a frame is not JSON (Expecting value: line 1 column 1 (char 0)); "),
+        (
+            '{"messageId":"m","index":0,"index":0,"total":1,"data":""}',
+            "not_json",
+            "a frame is not JSON (a field is written twice); send one JSON object a frame",
+        ),
+        (
+            '{"messageId":"m","index":NaN,"total":1,"data":""}',
+            "not_json",
+            "a frame is not JSON (NaN is not JSON); send one JSON object a frame",
+        ),
+        (
+            text_fragment("m", 0, 1, "x")[:-1] + ',"' + "y" * 50 + '":1}',
+            "bad_fields",
+            f"the '{'y' * 40}' of a fragment is wrong (Extra inputs are not permitted); it has "
+            "messageId, index, total and data, and nothing else",
+        ),
+        (
+            text_fragment("m", 10**15 - 1, 5, "x"),
+            "bad_index",
+            "fragment 999,999,999,999,999 of message 'm' is not one of its 5; count from 0 to",
+        ),
+        (
+            text_fragment("m", 10**15, 5, "x"),
+            "bad_index",
+            "fragment 10^15 or more of message 'm' is not one of its 5; count from 0 to total",
+        ),
         ("[1]", "bad_fields", "the 'object' of a fragment is wrong (Input should be"),
         ('{"messageId":"m"}', "bad_fields", "the 'index' of a fragment is wrong (Field required)"),
         (text_fragment("m", -1, 1, "x"), "bad_index", "the 'index' of a fragment is wrong (Input"),

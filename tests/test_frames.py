@@ -4,14 +4,14 @@ import copy
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sessionbot_kit.errors import MessageError, WireError
-from sessionbot_kit.frames import ADAPTERS, conversation_of, from_document, to_document
+from sessionbot_kit.frames import ADAPTERS, conversation_of, from_document, media_bytes, to_document
 from sessionbot_kit.journal import Entry, Later, Progress
 from sessionbot_kit.link import Bye, Event, Frame, Hello, Offer, Result, Step, Stepped
 from sessionbot_kit.models import IncomingMessage, Media, OutgoingMessage, StoredMessage
@@ -164,12 +164,30 @@ def test_reading_changes_nothing_that_the_caller_sees_at_the_top() -> None:
     assert document == {"type": "bye", "reason": "done"}
 
 
-@pytest.mark.parametrize(
-    "media", [picture(path=Path("/etc/passwd")), picture(url="http://10.0.0.1/")]
-)
-def test_media_that_only_point_somewhere_are_not_sent(media: Media) -> None:
-    with pytest.raises(MessageError, match=r"cat\.png points to .* read it first"):
-        to_document(offer(media))
+def test_media_that_are_elsewhere_are_not_sent() -> None:
+    with pytest.raises(
+        MessageError, match=r"cat\.png is at http://10\.0\.0\.1/; .* fetch it first"
+    ):
+        to_document(offer(picture(url="http://10.0.0.1/")))
+
+
+def test_a_file_of_ours_is_sent_as_its_bytes_and_its_path_stays_here(tmp_path: Path) -> None:
+    document = to_document(offer(picture(path=tmp_path / "cat.png", url="http://10.0.0.1/")))
+    assert document["attachments"] == [{"content": tmp_path / "cat.png"}]
+    assert document["message"]["media"][0]["path"] is None
+    assert document["message"]["media"][0]["url"] is None
+
+
+def test_a_file_that_was_written_for_an_attachment_becomes_the_path_of_its_media() -> None:
+    document = to_document(offer(picture(data=b"\xff")))
+    document["attachments"] = [{"content": Path("/spool/link-1")}]
+    assert from_document(document) == offer(picture(path=Path("/spool/link-1")))
+
+
+def test_how_much_is_media_is_known_before_it_is_laid_out(tmp_path: Path) -> None:
+    (tmp_path / "cat.png").write_bytes(b"12345")
+    assert media_bytes(offer(picture(data=b"123"), picture(path=tmp_path / "cat.png"))) == 8
+    assert media_bytes(offer(picture(sha256="0" * 64))) == media_bytes(Bye()) == 0
 
 
 @pytest.mark.parametrize("field", ["path", "url"])
@@ -269,4 +287,5 @@ def test_bye_is_in_order_with_everything() -> None:
 
 
 def test_every_kind_of_frame_has_its_document() -> None:
-    assert set(ADAPTERS) == {"hello", "offer", "step", "stepped", "result", "event", "bye"}
+    kinds = {kind.__name__.lower() for kind in get_args(Frame)}
+    assert set(ADAPTERS) == kinds

@@ -50,10 +50,12 @@ def test_unused_bits_are_zero(text: str) -> None:
 def test_what_is_not_base64_says_so() -> None:
     with pytest.raises(ValueError, match=r"^is not base64 \(.+\); use the standard alphabet, pad"):
         decode_base64("_-8=")
+    with pytest.raises(ValueError, match=r"is not base64 \("):
+        decode_base64("YWJj\n")
 
 
 @pytest.mark.parametrize(
-    "name", ["a", "x" * 255, "a.tar.gz", "CONSOLE", "résumé 日本.pdf", ".profile"]
+    "name", ["a", "x" * 255, "a.tar.gz", "CONSOLE", "X", "résumé 日本.pdf", ".profile"]
 )
 def test_a_plain_name_is_a_label(name: str) -> None:
     assert check_label(name) == name
@@ -131,6 +133,17 @@ def test_what_is_no_object_is_no_message() -> None:
         for found in FOREIGN:
             with pytest.raises(ValueError):
                 shape.check(found)
+
+
+def test_a_message_that_is_no_object_has_no_place_to_name() -> None:
+    with pytest.raises(ValueError, match=r"^Input should be a valid dictionary"):
+        FULL_MESSAGE.check([])
+
+
+@pytest.mark.parametrize("name", ["/" + "x" * 99, "NUL." + "x" * 99])
+def test_a_long_name_is_cut_in_the_sentence(name: str) -> None:
+    with pytest.raises(ValueError, match=f"^'{name[:40]}' is "):
+        check_label(name)
 
 
 def test_a_long_key_is_cut_in_the_sentence() -> None:

@@ -137,7 +137,7 @@ def test_an_answer_needs_neither_to_nor_attachments() -> None:
         ({"from": 5}, "from: is not a text; the original peers send to, from and text"),
         ({"to": 5}, "to: is not a text; the original peers send to, from and text"),
         ({"attachments": "x"}, "attachments is not a list of objects"),
-        ({"attachments": [{"name": "a"}]}, "an attachment has no content; send base64 text"),
+        ({"attachments": [{"name": "a"}]}, ": an attachment has no content; send base64 text"),
         ({"attachments": [{"content": "a"}]}, "is not base64"),
     ],
 )
@@ -204,6 +204,28 @@ def test_what_is_sent_to_them_is_made_plain_too() -> None:
 def test_what_is_no_message_is_refused(data: str) -> None:
     with pytest.raises(FragmentError, match="is whole and wrong"):
         read(text_fragment("m1", 0, 1, data))
+
+
+def test_a_deeply_nested_message_says_so() -> None:
+    data = "[" * 5000 + '"\\ud83d"' + "]" * 5000
+    with pytest.raises(FragmentError, match=r"wrong: its JSON is nested too deeply$"):
+        read(text_fragment("m1", 0, 1, data))
+
+
+def test_nan_is_no_json_for_us() -> None:
+    with pytest.raises(FragmentError, match="is whole and wrong"):
+        read(text_fragment("m1", 0, 1, json.dumps({**HELLO, "x": float("nan")})))
+
+
+def test_attachments_stay_text_unless_raw_is_asked_for() -> None:
+    (frame,) = original_chunker().split(with_files(b"cat"), "m1")
+    assert original_reassembler().feed(frame, 0.0) == with_files("Y2F0")
+
+
+def test_a_file_name_with_half_a_pair_is_mended() -> None:
+    message = with_files("Y2F0")
+    message["attachments"][0]["name"] = "a\ud83d"
+    assert read_one(message)["attachments"][0]["name"] == "a\ufffd"
 
 
 def test_json_is_decoded_twice_and_not_three_times() -> None:

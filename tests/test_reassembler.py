@@ -256,6 +256,14 @@ def test_a_forgotten_message_may_begin_again() -> None:
     assert reassembler.feed(whole("b"), 0.0) == HELLO
 
 
+def test_the_rest_of_a_message_that_is_too_long_is_late() -> None:
+    reassembler = Reassembler(Limits(fragments=4))
+    refusal(lambda: reassembler.feed(fragment("a", 0, 5, "x"), 0.0))
+    for index in (1, 2, 3):
+        assert reassembler.feed(fragment("a", index, 5, "x"), 0.0) is None
+    assert (reassembler.counts.late, reassembler.counts.rejected) == (3, 1)
+
+
 def test_closing_drops_everything() -> None:
     reassembler = Reassembler()
     for name in "ab":
@@ -372,6 +380,14 @@ def test_the_files_of_a_message_that_fails_are_closed(end: str) -> None:
             refusal(lambda: reassembler.feed(frames[-1], 0.0))
         case _:
             refusal(lambda: reassembler.feed(frames[-1][:-1] + b"\0", 0.0))
+    assert [file.closed for file in disk] == [True]
+
+
+def test_the_file_of_a_whole_message_that_fails_is_closed() -> None:
+    disk = Disk()
+    reassembler = Reassembler(SPOOLING, spool=disk)
+    (frame,) = frames_of(with_files(b"x" * 50), 999, "binary")
+    assert refusal(lambda: reassembler.feed(frame[:-1] + b"\0", 0.0)).code == "bad_digest"
     assert [file.closed for file in disk] == [True]
 
 

@@ -24,6 +24,8 @@ from sessionbot_kit.errors import (
 from sessionbot_kit.models import Session
 from sessionbot_kit.stores import open_store
 from sessionbot_kit.stores.sqlite import SqliteStore
+from sessionbot_kit.stores.sqlite.checkpoints import MAX_PAGES
+from sessionbot_kit.stores.sqlite.engine import Connections
 from sessionbot_kit.stores.sqlite.schema import VERSION
 from tests.store_people import inbox, key, line, lines
 
@@ -163,12 +165,12 @@ async def test_a_database_that_is_locked_for_a_moment_is_waited_for(path: Path) 
 class Cramped(SqliteStore):
     """A store on a disk that has room for so many pages."""
 
-    pages = 60
+    pages = 70
 
-    def _connect(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-        writing, reading = super()._connect()
-        writing.execute(f"PRAGMA max_page_count = {self.pages}")
-        return writing, reading
+    def _connect(self) -> Connections:
+        connections = super()._connect()
+        connections[0].execute(f"PRAGMA max_page_count = {self.pages}")
+        return connections
 
 
 @pytest.fixture
@@ -371,3 +373,14 @@ asyncio.run(SqliteStore(sys.argv[1]).__aenter__())
 """
     command = (sys.executable, "-c", program, str(tmp_path / "bot.db"))
     assert subprocess.run(command, timeout=30, check=False, env=os.environ).returncode == 0
+
+
+async def test_the_log_is_moved_into_the_file_while_others_write(path: Path) -> None:
+    async with SqliteStore(path, durability="process") as store:
+        session = await store.session_for(key())
+        for _ in range(60):
+            await asyncio.gather(*(store.append(session.id, lines(3)) for _ in range(100)))
+        assert session.id in store.loaded()  # its own checkpoints are not another process
+        log_pages = os.stat(f"{path}-wal").st_size / 4_120
+        assert log_pages < 2 * MAX_PAGES
+        assert os.stat(path).st_size > 1_000_000

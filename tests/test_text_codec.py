@@ -12,7 +12,7 @@ from sessionbot_kit.errors import FragmentError, UsageError
 from sessionbot_kit.fragments import Fragment
 from sessionbot_kit.full_message import ANY_DOCUMENT
 from sessionbot_kit.limits import LEAST_COST, Limits
-from sessionbot_kit.text_codec import TextAssembly, TextPayload
+from sessionbot_kit.text_codec import SMALL_CONTENT, TextAssembly, TextPayload
 from tests.chunked_messages import HELLO, documents, with_files
 
 LIMITS = Limits(fragments=10**6)
@@ -63,8 +63,11 @@ def test_frames_number_themselves() -> None:
 
 def test_frames_go_on_from_an_index() -> None:
     payload = TextPayload(HELLO, "m1", 20)
+    assert payload.message_id == "m1"
     assert list(payload.fragments(1)) == list(payload.fragments())[1:]
-    with pytest.raises(UsageError, match="from position 4; it goes from 0 to 3"):
+    with pytest.raises(
+        UsageError, match="message 'm1' cannot be sent from position 4; it goes from 0 to 3"
+    ):
         payload.fragments(4)
 
 
@@ -78,6 +81,14 @@ def test_attachments_keep_their_other_keys() -> None:
     message = {"attachments": [{"content": b"cat", "x": 1}, {"content": b""}, {"y": 2}], "z": 3}
     (text,) = data_of(TextPayload(message, "m1", 999))
     assert text == (b'{"z":3,"attachments":[{"x":1,"content":"Y2F0"},{"content":""},{"y":2}]}')
+
+
+@pytest.mark.parametrize("length", [0, 1, SMALL_CONTENT, SMALL_CONTENT + 1, 5000])
+def test_contents_of_any_length_stand_in_their_place(length: int) -> None:
+    message = with_files(bytes(range(256)) * 20, b"x" * length, b"end")
+    text = b"".join(data_of(TextPayload(message, "m1", 1000)))
+    assert json.loads(text)["attachments"][1]["content"] == _base64(b"x" * length)
+    assert text.endswith(b'"content":"ZW5k"}]}')
 
 
 def test_attachments_alone_are_a_message_too() -> None:

@@ -177,9 +177,12 @@ class SessionManager(Talking, Belongings):
 
     def __getitem__(self, ref: SessionRef) -> Conversation:
         """A session that is in memory, by id, number, key or `interface/chat/user`."""
-        for loaded in self.store.loaded().values():
+        memory = self.store.loaded()
+        if isinstance(ref, str) and ref in memory:
+            return conversation(memory[ref], self.policy)
+        for loaded in memory.values():
             session = loaded.session
-            if ref in (session.id, session.seq, session.key, spelled(session.key)):
+            if ref in (session.seq, session.key, spelled(session.key)):
                 return conversation(loaded, self.policy)
         raise KeyError(f"{ref!r} is not in memory; await sessions.get_session({ref!r})")
 

@@ -22,6 +22,7 @@ from sessionbot_kit.channels.session_messenger.events import (
 from sessionbot_kit.channels.session_messenger.identity import Identity
 from sessionbot_kit.channels.session_messenger.incoming import CHANNEL_TYPE, Manners
 from sessionbot_kit.channels.session_messenger.loopback import LoopbackNetwork
+from sessionbot_kit.channels.session_messenger.pace import Pace
 from sessionbot_kit.errors import SettingsError, UsageError
 from sessionbot_kit.models import Media, OutgoingMessage
 
@@ -71,6 +72,16 @@ async def test_an_answer_quotes_what_it_answers(one: Person, bot: Person) -> Non
     question = (await one.says(bot.id, "Large or small?")).ids[0]
     await bot.channel.send((await bot.hears()).reply("Large"))
     assert (await one.hears()).reply_to == question
+
+
+async def test_a_bot_that_has_spoken_looks_soon_for_the_answer(
+    network: LoopbackNetwork, one: Person, bob: Identity, tmp_path: Path
+) -> None:
+    patient = Pace(fast_s=0.01, slow_s=3_600.0)
+    async with talking(network, bob, tmp_path, pace=patient) as bot:
+        await bot.says(one.id, "How are you?")
+        await one.channel.send((await one.hears()).reply("Fine"))
+        assert (await bot.hears()).content == "Fine"
 
 
 @pytest.mark.parametrize("reply_to", ["17", f"{'05' + 'e' * 64}:5"])
@@ -158,7 +169,6 @@ async def test_a_message_that_disappears_is_answered_with_one_that_does(
     await one.channel._swarm.store(bot.id, record, ttl=60_000)
     message = await bot.hears()
     assert message.metadata == {"expires_after_s": 60}
-    await one.sees(Approved)
     await bot.channel.send(message.reply("Psst yourself"))
     assert (await one.sees(Said)).expiry == Expiry(2, 60)
 

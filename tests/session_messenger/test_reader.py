@@ -285,6 +285,22 @@ async def test_one_person_who_waits_does_not_hold_up_the_cursor_for_ever(
     assert place.network.nodes[0].mailbox.of(place.bot.session_id)[-1].hash in cursors
 
 
+async def test_when_too_much_waits_nothing_more_is_read(
+    place: Place, ada: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "MAX_HELD_BYTES", 100)
+    place.holding = asyncio.Event()
+    await place.leave(place.record("first", ada))
+    await place.reader.look()
+    calls = sum(len(node.calls) for node in place.network.nodes)
+    looking = asyncio.create_task(place.reader.look())
+    await asyncio.wait([looking], timeout=0.05)
+    assert not looking.done()
+    assert sum(len(node.calls) for node in place.network.nodes) == calls
+    place.holding.set()
+    await looking
+
+
 async def test_when_the_state_is_lost_everything_comes_again_by_the_same_names(
     place: Place, ada: Identity
 ) -> None:

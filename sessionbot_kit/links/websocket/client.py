@@ -20,12 +20,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
+from sessionbot_kit.backoff import Backoff
 from sessionbot_kit.control import FRAGMENT_BYTES
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import UsageError
 from sessionbot_kit.ids import new_id
 from sessionbot_kit.lanes import Lanes
-from sessionbot_kit.links.websocket.backoff import Backoff
 from sessionbot_kit.links.websocket.exchange import Exchange
 from sessionbot_kit.links.websocket.link import WebSocketLink, warn_if_slow
 from sessionbot_kit.links.websocket.rules import (

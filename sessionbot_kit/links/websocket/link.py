@@ -17,6 +17,7 @@ from typing import Self
 
 from sessionbot_kit.control import Greeting
 from sessionbot_kit.errors import LinkClosed, WireError
+from sessionbot_kit.frames import media_bytes
 from sessionbot_kit.link import Frame
 from sessionbot_kit.links.websocket.exchange import Exchange
 from sessionbot_kit.links.websocket.rules import NORMAL, POLICY, REPLACED, TRY_LATER, Rules
@@ -76,14 +77,23 @@ class WebSocketLink:
         return self._closed
 
     async def send(self, frame: Frame) -> None:
-        while self._closed is None and self._wire.lanes.full:
+        size = media_bytes(frame)
+        while self._closed is None and self._wire.lanes.full(size):
             self._room.clear()
             await self._room.wait()
         if self._closed is not None:
             raise self._goodbye()
         self.exchange.push(frame)
         self._idle.clear()
-        self._flush()
+        self._send_now()
+
+    async def flush(self) -> None:
+        """Wait until the other side has dealt with everything that was sent before."""
+        while self._closed is None and self._wire.lanes.unacknowledged:
+            self._room.clear()
+            await self._room.wait()
+        if self._closed is not None:
+            raise self._goodbye()
 
     async def receive(self) -> Frame:
         if (frame := await self._next()) is None:
@@ -114,13 +124,19 @@ class WebSocketLink:
 
     def _look_after_acks(self) -> None:
         if self._wire.pressing:
-            self._flush()
-        elif self._alarm is None and (due := self._wire.due) is not None:
+            self._send_now()
+        else:
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is None and (due := self._wire.due) is not None:
             self._alarm = self._loop.call_at(due, self._ring)
 
     def _ring(self) -> None:
+        # A timer may ring a moment early by the clock; then there is nothing to send yet.
         self._alarm = None
-        self._flush()
+        self._send_now()
+        self._set_alarm()
 
     async def close(self, reason: str = "") -> None:
         """Leave. What was sent gets a moment to go out; then the other side is told."""
@@ -142,6 +158,7 @@ class WebSocketLink:
         self._wire.leave(reason[:256])
         if self._connection is not None:
             self._connection.end(code, reason)
+        self.exchange.close()
         for timer in (self._alarm, self._expiry):
             if timer is not None:
                 timer.cancel()
@@ -211,7 +228,7 @@ class WebSocketLink:
                 if self.exchange.inbox:
                     self._arrived.set()
                 if self._wire.pressing:
-                    self._flush()
+                    self._send_now()
                 return
             case Opened(recovered):
                 if not recovered:
@@ -222,13 +239,13 @@ class WebSocketLink:
                 self.finish("the other side has left" + (f": {reason}" if reason else ""))
                 return
         self._make_room()
-        self._flush()
+        self._send_now()
 
     def _make_room(self) -> None:
-        if not self._wire.lanes.full:
+        if not self._wire.lanes.full(0):
             self._room.set()
 
-    def _flush(self) -> None:
+    def _send_now(self) -> None:
         """Send what is due right here, if the socket takes it at once; else the writer does."""
         connection = self._connection
         if connection is None or self._news.is_set() or not self._writer_waits:
@@ -247,7 +264,7 @@ class WebSocketLink:
         self._news.set()
 
     async def _write(self, connection: Connection) -> None:
-        """Send what `_flush` has left, a few frames at a time."""
+        """Send what `_send_now` has left, a few frames at a time."""
         count = 0
         while not connection.over.is_set():
             now = self._loop.time()
@@ -291,4 +308,4 @@ class WebSocketLink:
                 except WireError as error:
                     connection.end(POLICY, str(error))
                 if self._wire.pressing:
-                    self._flush()
+                    self._send_now()

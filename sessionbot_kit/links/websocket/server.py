@@ -249,7 +249,7 @@ class LinkServer:
                 max_bytes=rules.outbox_bytes,
             ),
         )
-        name = f"{identity}/{greeting.session[:8]}"
+        name = f"{identity}/{greeting.session[-8:]}"  # the first ones are the time
         return WebSocketLink(name, Exchange(wire, subprotocol, rules, self.tap, name), rules)
 
     def _make_room(self) -> None:

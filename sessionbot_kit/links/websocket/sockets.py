@@ -56,7 +56,7 @@ class _Direct:
         self._parts: list[bytes] = []
 
     def process_event(self, event: Event) -> None:
-        if isinstance(event, Frame):
+        if isinstance(event, Frame) and self.subprotocol is not None:  # type: ignore[attr-defined]  # of the other base class
             if event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
                 self._take(event)
                 return

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from sessionbot_kit.errors import StoreError, StoreTooNew
+from sessionbot_kit.stores.sqlite.checkpoints import MAX_PAGES
 from sessionbot_kit.stores.sqlite.faults import fault
 from sessionbot_kit.stores.sqlite.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
@@ -32,6 +33,7 @@ def connect(path: Path, *, durability: Durability, busy_timeout_s: float) -> sql
         db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
         if sys.platform == "darwin" and durability == "power":
             db.execute("PRAGMA fullfsync = 1")  # plain fsync stops at the drive's cache there
+        db.execute(f"PRAGMA wal_autocheckpoint = {MAX_PAGES}")
         db.execute("PRAGMA secure_delete = 1")  # what is erased is overwritten
         _migrate(db, path)
     except sqlite3.Error as error:
@@ -43,8 +45,8 @@ def connect(path: Path, *, durability: Durability, busy_timeout_s: float) -> sql
     return db
 
 
-def connect_reader(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
-    """Open the file a second time, to read only."""
+def connect_again(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
+    """Open a file that is up to date once more, not to write."""
     db = _open(path, busy_timeout_s)
     db.execute("PRAGMA query_only = 1")
     return db

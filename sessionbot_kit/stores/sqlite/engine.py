@@ -12,7 +12,8 @@ from tempfile import mkdtemp
 from typing import Final, TypeVar
 
 from sessionbot_kit.errors import StoreError, UsageError
-from sessionbot_kit.stores.sqlite.connection import Durability, connect, connect_reader
+from sessionbot_kit.stores.sqlite.checkpoints import Checkpointer
+from sessionbot_kit.stores.sqlite.connection import Durability, connect, connect_again
 from sessionbot_kit.stores.sqlite.lease import FileLock
 from sessionbot_kit.stores.sqlite.reader import Reader
 from sessionbot_kit.stores.sqlite.recent import Recent
@@ -20,6 +21,8 @@ from sessionbot_kit.stores.sqlite.transaction import Transaction
 from sessionbot_kit.stores.sqlite.writer import Group, Job, Writer
 
 log = logging.getLogger(__name__)
+
+Connections = tuple[sqlite3.Connection, sqlite3.Connection, sqlite3.Connection]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -70,8 +73,9 @@ class Engine:
             self._lock = FileLock(_lock_path(self.path))
             log.warning("temporary store", extra={"path": str(self.path), "kept": False})
         loop = asyncio.get_running_loop()
-        writing, reading = await asyncio.to_thread(self._connect)
-        self._writer = Writer(writing, self.path, loop, self._on_group)
+        writing, reading, moving = await asyncio.to_thread(self._connect)
+        checkpointer = Checkpointer(moving, self.path)
+        self._writer = Writer(writing, self.path, loop, self._on_group, checkpointer)
         self._reader = Reader(reading, self.path, loop)
         self._writer.start()
         self._reader.start()
@@ -90,15 +94,19 @@ class Engine:
             if self._is_temporary:
                 await asyncio.to_thread(shutil.rmtree, self.path.parent, ignore_errors=True)
 
-    def _connect(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-        writing = connect(
-            self.path, durability=self._durability, busy_timeout_s=self._busy_timeout_s
-        )
+    def _connect(self) -> Connections:
+        """A connection to write, one to read, and one to move the log."""
+        timeout = self._busy_timeout_s
+        writing = connect(self.path, durability=self._durability, busy_timeout_s=timeout)
+        opened = [writing]
         try:
-            return writing, connect_reader(self.path, busy_timeout_s=self._busy_timeout_s)
+            for _ in range(2):
+                opened.append(connect_again(self.path, busy_timeout_s=timeout))
         except BaseException:
-            writing.close()
+            for db in opened:
+                db.close()
             raise
+        return opened[0], opened[1], opened[2]
 
     async def _write(self, job: Callable[[Transaction], T]) -> T:
         """Have a job done; it is on the disk when this returns."""

@@ -69,8 +69,9 @@ class Messages(Sessions):
         """Lines with a `seq` above `after`, oldest first."""
 
         def query(db: sqlite3.Connection) -> tuple[StoredMessage, ...]:
-            values = (_id(db, session_id), after, limit)
-            return tuple(rows.stored_messages(db.execute(AFTER, values)))
+            found = _id(db, session_id)
+            lines = db.execute(AFTER, (found, after, limit))
+            return tuple(rows.stored_messages(found, lines))
 
         return await self._read(query)
 
@@ -132,8 +133,9 @@ def add(transaction: Transaction, head: Head, lines: Sequence[rows.Line]) -> App
 
 
 def _tail(db: sqlite3.Connection, session_id: str, count: int) -> tuple[StoredMessage, ...]:
-    found = db.execute(TAIL, (_id(db, session_id), count)).fetchall()
-    return tuple(rows.stored_messages(found[::-1]))
+    found = _id(db, session_id)
+    lines = db.execute(TAIL, (found, count)).fetchall()
+    return tuple(rows.stored_messages(found, lines[::-1]))
 
 
 def _id(db: sqlite3.Connection, session_id: str) -> str:

@@ -27,7 +27,6 @@ from sessionbot_kit.models import (
 )
 from sessionbot_kit.store import InboxRow, Memory, NewMessage, OutboxRow, TokenRow
 
-ROLES = frozenset(get_args(Role))
 MEDIA = TypeAdapter(tuple[Media, ...])
 
 SESSION_COLUMNS = """
@@ -40,12 +39,13 @@ s.cleared_seq, s.cleared_tokens,
 SESSION = f"""
 SELECT {SESSION_COLUMNS} FROM sessions s LEFT JOIN session_state v ON v.session_id = s.id
 """
-MESSAGE_COLUMNS = "session_id, seq, role, content, tokens, timestamp, media, metadata"
+MESSAGE_COLUMNS = "seq, role, content, tokens, timestamp, media, metadata"
 SUMMARY_COLUMNS = "first, last, text, tokens, messages, level, created_at"
 INBOX_COLUMNS = "id, session_id, message, attempts, kind"
 OUTBOX_COLUMNS = "id, session_id, message, attempts, error"
 
 # `__init__` would check again what is known to be right, and keep a set of names a message.
+_ROLES: dict[str, Role] = {role: role for role in get_args(Role)}  # one text for all lines
 _FIELDS_SET = set(StoredMessage.model_fields)
 _new = object.__new__
 _put = object.__setattr__
@@ -100,9 +100,9 @@ def to_object(mapping: Mapping[str, JsonValue], what: str) -> str:
 
 def to_line(message: NewMessage) -> Line:
     """Check a new line of a conversation, and make it ready for its row."""
-    if message.role not in ROLES:
+    if message.role not in _ROLES:
         raise MessageError(
-            f"{message.role!r} is no role; a line is from {', '.join(sorted(ROLES))}"
+            f"{message.role!r} is no role; a line is from {', '.join(sorted(_ROLES))}"
         )
     return Line(
         message.role,
@@ -160,20 +160,20 @@ def stored_line(session_id: str, seq: int, line: Line) -> StoredMessage:
     )
 
 
-def stored_messages(rows: Iterable[tuple[Any, ...]]) -> list[StoredMessage]:
+def stored_messages(session_id: str, rows: Iterable[tuple[Any, ...]]) -> list[StoredMessage]:
     """Read rows of MESSAGE_COLUMNS."""
     return [
         stored_message(
             session_id,
             seq,
-            role,
+            _ROLES[role],
             content,
             tokens,
             to_moment(timestamp),
             MEDIA.validate_json(media) if media else (),
             orjson.loads(metadata) if metadata else {},
         )
-        for session_id, seq, role, content, tokens, timestamp, media, metadata in rows
+        for seq, role, content, tokens, timestamp, media, metadata in rows
     ]
 
 

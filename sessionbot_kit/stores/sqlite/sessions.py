@@ -271,7 +271,7 @@ def load(db: sqlite3.Connection, ref: SessionRef, count: int) -> Entry | None:
     if last_seq is None:
         last_seq, cum_tokens = cleared_seq, cleared_tokens
     summaries = rows.summaries_of(db.execute(SUMMARIES, (session.id,)))
-    lines = rows.stored_messages(db.execute(TAIL, (session.id, count)).fetchall()[::-1])
+    lines = rows.stored_messages(session.id, db.execute(TAIL, (session.id, count)).fetchall()[::-1])
     covered, covered_tokens = cleared_seq, cleared_tokens
     if summaries and summaries[-1].last > cleared_seq:
         covered = summaries[-1].last

@@ -20,6 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from sessionbot_kit.errors import KitError, StoreBusy, StoreError
+from sessionbot_kit.stores.sqlite.checkpoints import Checkpointer
 from sessionbot_kit.stores.sqlite.faults import fault
 from sessionbot_kit.stores.sqlite.transaction import Transaction
 
@@ -71,11 +72,13 @@ class Writer:
         path: Path,
         loop: asyncio.AbstractEventLoop,
         on_group: Callable[[Group], None],
+        checkpointer: Checkpointer,
     ) -> None:
         self._db = db
         self._path = path
         self._loop = loop
         self._on_group = on_group
+        self._checkpointer = checkpointer
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._transaction = Transaction(db)
         self._thread = threading.Thread(
@@ -83,6 +86,7 @@ class Writer:
         )
 
     def start(self) -> None:
+        self._checkpointer.start()
         self._thread.start()
 
     def submit(self, job: Job) -> None:
@@ -115,6 +119,8 @@ class Writer:
                     if job.compact:
                         self._compact(job)
                 self._loop.call_soon_threadsafe(self._on_group, group)
+                self._checkpointer.note(len(group.jobs))
+        self._checkpointer.stop()
         self._db.close()
 
     def _write(self, group: Group) -> None:
