@@ -91,7 +91,7 @@ class Switchboard:
         if (kernel := self._kernels.get(link)) is None:
             raise KernelLeft(f"the kernel on {link.name} has gone")
         await kernel.enter(alone)
-        out = Out(link, offer, kernel.hello.turn_timeout_s + GRACE_S)
+        out = Out(kernel, link, offer)
         self._out[offer.turn] = out
         try:
             await link.send(offer)
@@ -102,6 +102,8 @@ class Switchboard:
 
     def answer(self, link: Link, frame: Step | Result) -> bool:
         """A kernel has got on; it counts only from the one that was asked, for this try."""
+        if (kernel := self._kernels.get(link)) is not None:
+            kernel.silent = False
         out = self._out.get(frame.turn)
         if out is None or out.link is not link or not out.take(frame):
             log.warning(
@@ -124,7 +126,8 @@ class Switchboard:
         return [route for _, route in self._served()]
 
     def _served(self) -> Iterator[tuple[Link, Route]]:
-        for link, kernel in self._kernels.items():
+        # One that is silent may be frozen: the others go first.
+        for link, kernel in sorted(self._kernels.items(), key=lambda found: found[1].silent):
             for route in kernel.hello.routes:
                 yield link, route
 
@@ -134,6 +137,7 @@ class Kernel:
 
     def __init__(self, hello: Hello) -> None:
         self.hello = hello
+        self.silent = False  # it kept a turn for too long, and has said nothing since
         self._out = 0
         self._alone = False
         self._queue: deque[tuple[bool, asyncio.Future[None]]] = deque()
@@ -180,10 +184,11 @@ class Kernel:
 class Out:
     """A turn that is out with a kernel."""
 
-    def __init__(self, link: Link, offer: Offer, patience_s: float) -> None:
+    def __init__(self, kernel: Kernel, link: Link, offer: Offer) -> None:
         self.link = link
         self.offer = offer
-        self._patience_s = patience_s
+        self._kernel = kernel
+        self._patience_s = kernel.hello.turn_timeout_s + GRACE_S
         self._frame: Step | Result | None = None
         self._failure: LinkClosed | None = None
         self._waiting: asyncio.Future[None] | None = None
@@ -196,6 +201,7 @@ class Out:
                 async with asyncio.timeout(self._patience_s):
                     await self._waiting
             except TimeoutError as error:
+                self._kernel.silent = True
                 raise LinkClosed(
                     f"the kernel on {self.link.name} said nothing for {self._patience_s:g} s"
                 ) from error
