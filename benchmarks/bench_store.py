@@ -18,7 +18,7 @@ from itertools import count
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks.harness import Section, Table, at_least, at_most
+from benchmarks.harness import Section, Table, at_least
 from benchmarks.memories import Memory, peers
 
 OURS = "sessionbot_kit"
