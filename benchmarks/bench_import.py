@@ -4,7 +4,7 @@ from benchmarks.harness import Section, at_most
 from benchmarks.peers import peers_python, peers_versions
 
 MEASURE = "import time; start = time.perf_counter(); {}; print((time.perf_counter() - start) * 1e3)"
-OURS = "from sessionbot_kit import Bot, Gateway, PluginKernel"
+OURS = "from sessionbot_kit import Bot, Gateway, PluginKernel, SessionManager"
 DEPENDENCIES = "import pydantic, websockets, httpx"
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -156,7 +157,7 @@ async def compare(
         if name not in without:
             table.sample(
                 name,
-                lambda memory=memory: sample(memory),
+                partial(sample, memory),
                 goal=at_least(goal) if name == OURS else None,
             )
     await table.measure()

@@ -80,12 +80,8 @@ async def receive(read: Callable[[], Awaitable[str]]) -> dict[str, Any] | None:
             return found
 
 
-def there_and_back(message: dict[str, Any]) -> list[bytes]:
+async def there_and_back(message: dict[str, Any]) -> list[bytes]:
     """Send a message with raw attachments, receive it, validate it, and get them raw again."""
-    return asyncio.run(_there_and_back(message))
-
-
-async def _there_and_back(message: dict[str, Any]) -> list[bytes]:
     attachments = [
         {**each, "content": base64.b64encode(each["content"]).decode("ascii")}
         for each in message["attachments"]

@@ -8,6 +8,7 @@ versions of what they have in common.
 
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 
@@ -23,7 +24,8 @@ def peers_python() -> str:
     """Return the Python that can import all peers."""
     python = FOLDER / "bin" / "python"
     ready = FOLDER / "ready"
-    wanted = f"{PEERS} {(ROOT / 'pyproject.toml').read_text('utf-8')}"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = repr((PEERS, project["dependencies"]))
     if not ready.exists() or ready.read_text("utf-8") != wanted:
         print(f"Installing {', '.join(PEERS)} into {FOLDER.name}", flush=True)
         venv.create(FOLDER, with_pip=True, clear=True)

@@ -20,7 +20,7 @@ CHECKS: dict[str, list[str]] = {
     "lint": [PYTHON, "-m", "ruff", "check", "--quiet", "."],
     "format": [PYTHON, "-m", "ruff", "format", "--check", "--quiet", "."],
     "types": [PYTHON, "-m", "mypy", "--no-error-summary"],
-    "floors": [LINT_IMPORTS],
+    "floors": [LINT_IMPORTS, "--no-logo"],
     "environment": [PYTHON, "-m", "checks.environment", "--check"],
     "links": [PYTHON, "-m", "checks.links"],
     "tasks": [PYTHON, "-m", "checks.tasks"],

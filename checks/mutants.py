@@ -52,7 +52,7 @@ def path_of(name: str) -> Path:
     return Path(name) if name.endswith(".py") else Path("sessionbot_kit", f"{name}.py")
 
 
-def tests_of(module: str) -> list[str]:
+def files_of_tests(module: str) -> list[str]:
     """List the test files of a module's name."""
     found = (ROOT / "tests").glob(f"test_{Path(module).stem}*.py")
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
@@ -64,7 +64,7 @@ def measure(module: str, show: bool) -> Score:
         copy = Path(folder)
         for name in ("sessionbot_kit", "tests", "checks"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        config = CONFIG.format(module=module, tests=json.dumps(tests_of(module)))
+        config = CONFIG.format(module=module, tests=json.dumps(files_of_tests(module)))
         pyproject = (ROOT / "pyproject.toml").read_text("utf-8")
         (copy / "pyproject.toml").write_text(pyproject + config, "utf-8")
         done = _mutmut(copy, "run", "--max-children", str(os.cpu_count() or 1))
@@ -106,7 +106,7 @@ def main() -> int:
     there = sorted(name for name in pure if path_of(name).exists())
     scores = []
     for module in (path_of(name).as_posix() for name in asked.modules or there):
-        if not tests_of(module):
+        if not files_of_tests(module):
             print(f"{module:<32} has no test file of its name", flush=True)
             continue
         scores.append(score := measure(module, asked.show))

@@ -23,7 +23,7 @@ from sessionbot_kit.limits import Limits, held_cost
 BufferFactory = Callable[[], BinaryIO]
 
 # Below this many bytes, a piece is copied rather than kept with the frame around it.
-SMALL_PIECE = 999999999
+SMALL_PIECE = 4096
 
 
 class BinaryPayload:

@@ -31,8 +31,10 @@ from sessionbot_kit.sessions import SessionManager
 from sessionbot_kit.store import Store
 from sessionbot_kit.stores import open_store
 from sessionbot_kit.tables import Table
+from sessionbot_kit.timers import Clock
 
 if TYPE_CHECKING:  # reading settings costs more than starting a bot
+    from sessionbot_kit.links.websocket import Tap
     from sessionbot_kit.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -48,11 +50,14 @@ class Bot:
         store: str | Path | Store | None = None,
         channels: Iterable[Channel] = (),
         turn_timeout_s: float = 30.0,
+        block_timeout_s: float = 10.0,
         history_window: int = 20,
         drain_s: float = 5.0,
         patience: Patience | None = None,
         max_message_bytes: int = 64 * 1024 * 1024,
         watch_events: int = 1_000,
+        dialog_expires_s: float = 86_400.0,
+        clock: Clock | None = None,
     ) -> None:
         self.name = name
         self.kernel = PluginKernel(
@@ -60,6 +65,7 @@ class Bot:
             bot=name,
             name=f"{name}'s kernel",
             turn_timeout_s=turn_timeout_s,
+            block_timeout_s=block_timeout_s,
             drain_s=drain_s,
         )
         self.loopback = Loopback()
@@ -70,6 +76,8 @@ class Bot:
             "drain_s": drain_s,
             "patience": patience,
             "max_message_bytes": max_message_bytes,
+            "dialog_expires_s": dialog_expires_s,
+            "clock": clock,
         }
         self._store = store
         self._open: AsyncExitStack | None = None
@@ -101,7 +109,7 @@ class Bot:
     @property
     def sessions(self) -> SessionManager:
         """What the bot remembers of everybody it has talked to."""
-        return SessionManager(self.gateway.store)
+        return self.gateway.sessions
 
     @property
     def plugins(self) -> Table:
@@ -117,14 +125,23 @@ class Bot:
         return Table(f"Plugins of {self.name}", ("plugin", "answers to", "what it does"), rows)
 
     @property
+    def wire(self) -> "Tap | None":
+        """Where frames can be watched as they pass; None while no port is open."""
+        return self.gateway.reception.tap
+
+    @property
     def running(self) -> bool:
         return self._gateway is not None
 
-    async def start(self) -> Self:
-        """Begin to listen. Starting twice is harmless."""
+    async def start(
+        self, *, listen: int | None = None, host: str = "127.0.0.1", token: str | None = None
+    ) -> Self:
+        """Begin. Starting twice is harmless; `listen` opens a port for kernels elsewhere."""
         async with self._door:
             await self._begin()
             self._stays = True
+        if listen is not None and self.gateway.reception.port is None:
+            await self.gateway.listen(host=host, port=listen, token=token)
         return self
 
     async def stop(self) -> None:

@@ -29,6 +29,9 @@ from sessionbot_kit import __version__, lab, logs
 from sessionbot_kit.demo import Demo
 from sessionbot_kit.doctor import examine
 from sessionbot_kit.errors import KitError, UsageError
+from sessionbot_kit.frame_schema import schema_files
+from sessionbot_kit.gateway_commands import gateway, wire
+from sessionbot_kit.sessions.commands import app as sessions
 from sessionbot_kit.settings import Settings
 
 BEGIN = "Begin with [bold]sessionbot demo[/]; then [bold]sessionbot lab[/] opens the notebooks."
@@ -42,6 +45,9 @@ app = typer.Typer(
 )
 config = typer.Typer(help="Look at the settings.")
 app.add_typer(config, name="config")
+app.add_typer(sessions, name="sessions")
+app.add_typer(gateway, name="gateway")
+app.add_typer(wire, name="wire")
 
 File = Annotated[
     Path | None,
@@ -171,6 +177,37 @@ def doctor(file: File = None) -> int:
         return status
 
     return asyncio.run(look())
+
+
+@app.command(
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],
+    }
+)
+def identity(context: typer.Context) -> None:
+    """Make, show or restore the bot's own account on the Session network."""
+    try:
+        # Here, because its cryptography is an extra that most bots do without.
+        from sessionbot_kit.channels.session_messenger.commands import identity as commands
+    except ModuleNotFoundError as missing:
+        raise UsageError(
+            f"the Session messenger needs {missing.name}; "
+            'install it: pip install "sessionbot-kit[session]"'
+        ) from missing
+    commands(context.args, prog_name="sessionbot identity", standalone_mode=False)
+
+
+@app.command()
+def schema(
+    folder: Annotated[Path, typer.Option(help="Where to write them")] = Path("schema"),
+) -> None:
+    """Write what travels over a link as JSON Schemas and as TypeScript types."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in schema_files().items():
+        (folder / name).write_text(text, "utf-8")
+        typer.echo(str(folder / name))
 
 
 @app.command()

@@ -32,12 +32,16 @@ class Crew:
 
     async def stop(self, *, drain_s: float = 0.0) -> None:
         """Give the tasks `drain_s` to end by themselves, then cancel them, and wait."""
-        if drain_s > 0 and self._others():
-            await asyncio.wait(self._others(), timeout=drain_s)
+        await self.drain(drain_s)
         while tasks := self._others():
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for the tasks to end by themselves, but not for longer."""
+        if seconds > 0 and (others := self._others()):
+            await asyncio.wait(others, timeout=seconds)
 
     def __len__(self) -> int:
         return len(self._tasks)

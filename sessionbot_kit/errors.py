@@ -5,11 +5,13 @@
     │   ├── MessageError    a message that no channel could carry
     │   ├── PluginError     a plugin that is wrong where it is declared
     │   ├── SettingsError   a setting that is missing or of the wrong kind
+    │   ├── DialogTooLong   a dialog with more steps than a journal holds
     │   └── SessionError    a session that cannot do what was asked
     │       ├── SessionUnknown          there is none of this name
     │       ├── SessionEnded            it has expired or was closed
     │       ├── AddressMissing          nobody knows where to reach the person there
     │       └── VariableQuotaExceeded   its variables take too much room
+    ├── NoAnswer            the person's: a question that was not answered in time
     ├── WireError           theirs: a peer that breaks the rules
     │   ├── FragmentError   a fragment that must not be believed
     │   ├── RecordError     a record of a swarm that must not be believed
@@ -52,6 +54,14 @@ class PluginError(UsageError):
 
 class SettingsError(UsageError):
     """A setting that is missing, misspelled or of the wrong kind."""
+
+
+class DialogTooLong(UsageError):
+    """A dialog took more steps, or larger ones, than its journal may hold."""
+
+
+class NoAnswer(KitError, TimeoutError):
+    """A question was not answered in time, and had no default."""
 
 
 class SessionError(UsageError):

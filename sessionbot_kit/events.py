@@ -1,7 +1,7 @@
 """What happens to a message on its way through the house, for everybody who watches.
 
     async for event in feed.watch():
-        ...                                  # Received, Offered, Said, Failed, Sent
+        ...                        # Received, Offered, Stepped, Said, Asked, Failed, Sent
 
 Events show; nothing depends on them. A watcher that is too slow loses the oldest ones and learns
 how many it lost; a turn never waits for a watcher.
@@ -39,6 +39,28 @@ class Offered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stepped:
+    """A turn has come to a step, which is on the disk; it goes on."""
+
+    turn: str
+    session: str
+    plugin: str
+    kind: str
+    replies: tuple[OutgoingMessage, ...] = ()
+    at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A turn has ended in a question; its dialog goes on with the answer."""
+
+    turn: str
+    session: str
+    plugin: str
+    at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
     """The answer is on the disk, together with all that the turn changed."""
 
@@ -71,7 +93,7 @@ class Sent:
     at: float = field(default_factory=time.monotonic)
 
 
-HouseEvent = Received | Offered | Said | Failed | Sent
+HouseEvent = Received | Offered | Stepped | Said | Asked | Failed | Sent
 
 
 class Watch:

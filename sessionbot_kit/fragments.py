@@ -15,8 +15,7 @@ import struct
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import from_json
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from sessionbot_kit.errors import FragmentError
 from sessionbot_kit.limits import Limits
@@ -113,14 +112,15 @@ def _read_text(raw: bytes, limits: Limits, errors: str) -> Fragment:
     head = _HEAD.match(raw)
     if head is not None and raw.endswith(b"}"):
         try:
-            data = from_json(raw[head.end() : -1], cache_strings=False)
+            data = _string(raw[head.end() : -1])
             message_id = head[1].decode()
         except ValueError:
             pass  # a surrogate pair cut apart, a field twice, or no JSON at all: look closely
         else:
             return _checked(message_id, int(head[2]), int(head[3]), data, limits)
     chunk = _read_closely(raw, errors)
-    return _checked(chunk.messageId, chunk.index, chunk.total, chunk.data, limits)
+    data = chunk.data.encode("utf-8", "surrogatepass")
+    return _checked(chunk.messageId, chunk.index, chunk.total, data, limits)
 
 
 # The order of fields of every known sender, with or without spaces. The data begins with a quote,
@@ -130,6 +130,11 @@ _HEAD = re.compile(
     rb'#\{#"messageId"#:#"([^"\\\x00-\x1f]+)"#,#"index"#:#(0|[1-9][0-9]{0,8})#,'
     rb'#"total"#:#([1-9][0-9]{0,8})#,#"data"#:#(?=")'.replace(b"#", _WS)
 )
+
+
+# A JSON string as UTF-8 bytes, without making a str on the way: one emoji would make that four
+# times as large.
+_string = TypeAdapter(bytes, config=ConfigDict(strict=True)).validate_json
 
 
 def _read_closely(raw: bytes, errors: str) -> Chunk:
@@ -157,7 +162,7 @@ def _read_closely(raw: bytes, errors: str) -> Chunk:
 _CODES = {"messageId": "bad_id", "index": "bad_index", "total": "bad_total", "data": "bad_data"}
 
 
-def _checked(message_id: str, index: int, total: int, data: str, limits: Limits) -> Fragment:
+def _checked(message_id: str, index: int, total: int, data: bytes, limits: Limits) -> Fragment:
     checked_id(message_id)
     if total > limits.fragments:
         raise FragmentError(
@@ -173,10 +178,10 @@ def _checked(message_id: str, index: int, total: int, data: str, limits: Limits)
             "count from 0 to total - 1",
             message_id=message_id,
         )
-    if len(data) > limits.fragment_chars:
+    if len(data) > limits.fragment_chars and _chars(data) > limits.fragment_chars:
         raise FragmentError(
             "fragment_too_long",
-            f"fragment {index} of message {message_id!r} has {len(data):,} characters; "
+            f"fragment {index} of message {message_id!r} has {_chars(data):,} characters; "
             f"at most {limits.fragment_chars:,} are accepted",
             message_id=message_id,
         )
@@ -186,7 +191,7 @@ def _checked(message_id: str, index: int, total: int, data: str, limits: Limits)
             f"fragment {index} of message {message_id!r} is empty; only the last one may be",
             message_id=message_id,
         )
-    return Fragment(message_id, index, total, data.encode("utf-8", "surrogatepass"))
+    return Fragment(message_id, index, total, data)
 
 
 def _read_binary(frame: bytes, limits: Limits) -> Fragment:
@@ -238,6 +243,10 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _chars(data: bytes) -> int:
+    return len(data.decode("utf-8", "surrogatepass"))
 
 
 def _short(number: int) -> str:

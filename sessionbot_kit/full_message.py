@@ -61,8 +61,11 @@ def attachments_of(document: Any, limits: Limits | None = None) -> list[Document
     attachments = document.get("attachments")
     if attachments is None:
         return []
-    if not isinstance(attachments, list) or not all(isinstance(a, dict) for a in attachments):
+    if not isinstance(attachments, list):
         raise ValueError("attachments is not a list of objects; send [] when there are none")
+    for attachment in attachments:
+        if not isinstance(attachment, dict):
+            raise ValueError("attachments is not a list of objects; send [] when there are none")
     if limits is not None and len(attachments) > limits.attachments:
         raise ValueError(f"{len(attachments):,} attachments; at most {limits.attachments} may come")
     return attachments

@@ -13,21 +13,26 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Self
+from typing import Any, Self
 
+from sessionbot_kit.answering import Answering
 from sessionbot_kit.channel import Channel, Receipt
 from sessionbot_kit.courier import Courier, Patience, lane_of
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import MessageError, UsageError
 from sessionbot_kit.events import Feed, HouseEvent, Received
 from sessionbot_kit.ids import new_id
-from sessionbot_kit.link import Bye, Event, Hello, Link, Offer, Result
+from sessionbot_kit.ledger import Ledger
+from sessionbot_kit.link import Link
 from sessionbot_kit.logs import correlated
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult, SessionKey
+from sessionbot_kit.reception import Reception
 from sessionbot_kit.registry import Registry, call
 from sessionbot_kit.routes import Route
+from sessionbot_kit.sessions import Janitor, SessionManager, SessionPolicy
 from sessionbot_kit.store import InboxRow, Lease, Store
 from sessionbot_kit.switchboard import Switchboard
+from sessionbot_kit.timers import Clock, SystemClock, Timers
 from sessionbot_kit.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -52,20 +57,32 @@ class Gateway:
         patience: Patience | None = None,
         max_message_bytes: int = 64 * 1024 * 1024,
         feed: Feed | None = None,
+        policy: SessionPolicy | None = None,
         count_tokens: Callable[[str], int] = estimate_tokens,
+        clock: Clock | None = None,
+        absent_s: float = 10.0,
+        plugin_absent_s: float = 30.0,
+        dialog_expires_s: float = 86_400.0,
     ) -> None:
         self.bot = bot
         self.store = store
         self.channels = Registry(channels)
         self.feed = feed or Feed()
         self.switchboard = Switchboard()
+        self.reception = Reception(self.switchboard)
         self._window = window
         self._drain_s = drain_s
         self._patience = patience
         self._max_message_bytes = max_message_bytes
         self._count_tokens = count_tokens
+        self._clock = clock or SystemClock()
+        self.sessions = SessionManager(
+            store, policy or SessionPolicy(bot=bot, clock=self._clock.now)
+        )
+        self._absent_s = absent_s
+        self._plugin_absent_s = plugin_absent_s
+        self._dialog_expires_s = dialog_expires_s
         self._doors = Crew("channels")
-        self._links = Crew("links")
         self._lease: Lease | None = None
 
     async def start(self) -> Self:
@@ -74,20 +91,33 @@ class Gateway:
             return self
         lease = await self.store.acquire(f"{socket.gethostname()}:{os.getpid()}")
         self.courier = Courier(self.store, self._send, self.feed, self._patience)
-        self.turns = Turns(
+        self.timers = Timers(self.store, self._clock, lambda row: self.turns.add(row))
+        ledger = Ledger(
+            self.store,
+            lease,
+            self.courier,
+            self.timers,
+            clock=self._clock,
+            count_tokens=self._count_tokens,
+            dialog_expires_s=self._dialog_expires_s,
+        )
+        answering = Answering(
             self.store,
             lease,
             self.switchboard,
-            self.courier,
+            ledger,
             self.feed,
+            clock=self._clock,
             window=self._window,
-            count_tokens=self._count_tokens,
+            absent_s=self._absent_s,
+            plugin_absent_s=self._plugin_absent_s,
         )
+        self.turns = Turns(self.store, answering, self.feed, self._clock)
         try:
             for reply in await self.store.unsent():
                 self.courier.post(reply)
-            for row in await self.store.waiting():
-                self.turns.add(row)
+            self.turns.take_up(await self.store.waiting(), crashed=lease.crashed)
+            self.timers.start()
             await self.channels.start()
         except BaseException:
             await self._end_work(0.0)
@@ -96,6 +126,7 @@ class Gateway:
         self._lease = lease
         for id, channel, method in self.channels.get_implementations("session.receive"):
             self._doors.start(self._listen(id, getattr(channel, method)), f"channel {id}")
+        self._doors.start(Janitor(self.store, self.sessions.policy).run(), "janitor")
         log.info("gateway started", extra={"bot": self.bot, "epoch": lease.epoch})
         return self
 
@@ -113,8 +144,9 @@ class Gateway:
     async def _end_work(self, drain_s: float) -> None:
         # From the door inwards: nothing new comes in, turns end, replies leave, channels close.
         await self._doors.stop()
+        await self.timers.stop()
         await self.turns.stop(drain_s=drain_s if self.routes() else 0.0)
-        await self._links.stop()
+        await self.reception.close()
         await self.courier.stop(drain_s=drain_s)
         await self.channels.stop()
 
@@ -133,7 +165,7 @@ class Gateway:
                 f"a message of {size:,} bytes in {message.channel_id} is larger than "
                 f"{self._max_message_bytes:,}; raise max_message_bytes, or send a link"
             )
-        session = await self.store.session_for(self._key(message))
+        session = await self.sessions.session_for(self._key(message))
         row = InboxRow(id=new_id(), session_id=session.id, message=message)
         if not await self.store.accept(row):
             log.info("second copy dropped", extra={"message_id": message.id, "turn": row.id})
@@ -146,10 +178,16 @@ class Gateway:
 
     def serve(self, link: Link) -> None:
         """Take a plugin kernel on; it introduces itself over the link."""
-        self._links.start(self._converse(link), f"link {link.name}")
+        self.reception.take(link)
+
+    async def listen(self, *, host: str = "127.0.0.1", port: int = 8089, **options: Any) -> int:
+        """Open a port for plugin kernels of other processes; return it."""
+        return await self.reception.open(host=host, port=port, **options)
 
     async def settle(self, receipt: Receipt | None = None) -> None:
         """Wait until a message, or everything, is answered and its replies are with the channel."""
+        if receipt is None:
+            await self.timers.settle()
         await self.turns.settle(receipt.session_id if receipt is not None else None)
         await self.courier.settle(receipt.chat if receipt is not None else None)
 
@@ -171,22 +209,6 @@ class Gateway:
                 log.exception("channel failed", extra={"channel": channel, "again_in_s": wait_s})
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, 60.0)
-
-    async def _converse(self, link: Link) -> None:
-        try:
-            async for frame in link:
-                match frame:
-                    case Hello():
-                        self.switchboard.join(link, frame)
-                    case Result():
-                        self.switchboard.answer(link, frame)
-                    case Bye():
-                        break
-                    case Event() | Offer():
-                        log.debug("frame ignored", extra={"frame": type(frame).__name__})
-        finally:
-            self.switchboard.leave(link)
-            await link.close()
 
     async def _send(self, message: OutgoingMessage) -> SendResult:
         for id, channel, method in self.channels.get_implementations("session.send"):

@@ -7,15 +7,18 @@
 Not to be mixed up with a Jupyter kernel, which is always called that.
 """
 
+import asyncio
 import logging
 import os
-from typing import Self
+from collections.abc import Callable
+from typing import Any, Self
 
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import LinkClosed
-from sessionbot_kit.link import Bye, Frame, Hello, Link, Offer
-from sessionbot_kit.registry import Declared, Registry
-from sessionbot_kit.runner import run
+from sessionbot_kit.journal import Progress
+from sessionbot_kit.link import Bye, Event, Frame, Hello, Link, Offer, Step, Stepped
+from sessionbot_kit.registry import Declared, Registry, call
+from sessionbot_kit.runner import Runner
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +32,20 @@ class PluginKernel:
         bot: str = "bot",
         name: str | None = None,
         turn_timeout_s: float = 30.0,
+        block_timeout_s: float = 10.0,
         drain_s: float = 5.0,
     ) -> None:
         self.bot = bot
         self.name = name or f"kernel {os.getpid()}"
         self.registry = Registry(plugins)
         self._turn_timeout_s = turn_timeout_s
+        self._block_timeout_s = block_timeout_s
+        self._runner = self._a_runner()
         self._drain_s = drain_s
         self._links: list[Link] = []
+        self._running: dict[str, RunningTurn] = {}
         self._crew = Crew(self.name)
+        self._attached = Crew(f"{self.name}, attached")
 
     async def start(self) -> Self:
         """Start the plugins: all of them or none."""
@@ -47,9 +55,14 @@ class PluginKernel:
 
     async def stop(self) -> None:
         """Say good-bye, let running turns end within the deadline, stop the plugins."""
-        await self._crew.stop(drain_s=self._drain_s)
+        await self._crew.drain(self._drain_s)
+        self._runner.end()
+        await self._crew.stop()
+        self._runner.stop()
+        self._runner = self._a_runner()
         for link in list(self._links):
             await _try_send(link, Bye("the kernel stops"))
+        await self._attached.stop()
         await self.registry.stop()
 
     async def __aenter__(self) -> Self:
@@ -67,23 +80,120 @@ class PluginKernel:
         for link in self._links:
             await link.send(self._hello())
 
+    async def attach(self, url: str, *, token: str | None = None, **options: Any) -> "Attachment":
+        """Join a gateway in another process; it is called until it answers, now and later."""
+        # Here, because WebSockets cost a third of a start, and most kernels are in their bot.
+        from sessionbot_kit.links.websocket import connect_link
+
+        await self.start()
+        link = await connect_link(url, token=token, **options)
+        return Attachment(link, self._attached.start(self.serve(link), f"gateway {url}"))
+
     async def serve(self, link: Link) -> None:
         """Introduce ourselves and run what is offered, until the link closes."""
         self._links.append(link)
         try:
             await link.send(self._hello())
             async for frame in link:
-                if isinstance(frame, Offer):
-                    self._crew.start(self._run(link, frame), f"turn {frame.turn}")
+                match frame:
+                    case Offer():
+                        self._begin(RunningTurn(link, frame))
+                    case Stepped():
+                        self._stepped(link, frame)
+                    case _:
+                        log.debug("frame ignored", extra={"frame": type(frame).__name__})
         finally:
             self._links.remove(link)
+            for turn in self._running.values():
+                if turn.link is link and turn.task is not None:
+                    turn.task.cancel()  # nobody would take its result
 
-    async def _run(self, link: Link, offer: Offer) -> None:
-        result = await run(self.registry, offer, timeout_s=self._turn_timeout_s)
-        await _try_send(link, result)
+    def _begin(self, turn: "RunningTurn") -> None:
+        before = self._running.get(turn.offer.turn)
+        if before is not None and before.task is not None:
+            before.task.cancel()  # the gateway has given it up, and offers it again
+        self._running[turn.offer.turn] = turn
+        turn.task = self._crew.start(self._run(turn), f"turn {turn.offer.turn}")
+
+    async def _run(self, turn: "RunningTurn") -> None:
+        offer = turn.offer
+        try:
+            plugin = self.registry.get_plugin(offer.plugin)
+            result = await self._runner.run(plugin, offer, turn)
+        finally:
+            if self._running.get(offer.turn) is turn:
+                del self._running[offer.turn]
+        await _try_send(turn.link, result)
+
+    def _stepped(self, link: Link, answer: Stepped) -> None:
+        turn = self._running.get(answer.turn)
+        if turn is None or turn.link is not link or not turn.stepped(answer):
+            log.warning("stale step answer", extra={"turn": answer.turn, "link": link.name})
+
+    def _a_runner(self) -> Runner:
+        return Runner(turn_timeout_s=self._turn_timeout_s, block_timeout_s=self._block_timeout_s)
 
     def _hello(self) -> Hello:
-        return Hello(bot=self.bot, kernel=self.name, routes=self.registry.routes())
+        return Hello(
+            bot=self.bot,
+            kernel=self.name,
+            routes=self.registry.routes(),
+            turn_timeout_s=self._turn_timeout_s,
+        )
+
+
+class Attachment:
+    """A kernel's place at a gateway in another process, until it leaves."""
+
+    def __init__(self, link: Link, serving: "asyncio.Task[None]") -> None:
+        self.link = link
+        self._serving = serving
+
+    async def leave(self) -> None:
+        """Say good-bye; turns that run here are offered to another kernel."""
+        await _try_send(self.link, Bye("the kernel leaves"))
+        await self.link.close()
+        await asyncio.wait([self._serving])
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.leave()
+
+
+class RunningTurn:
+    """One offer while it runs: the port through which its plugin reaches the gateway."""
+
+    def __init__(self, link: Link, offer: Offer) -> None:
+        self.link = link
+        self.offer = offer
+        self.task: asyncio.Task[Any] | None = None
+        self._waiting: asyncio.Future[bool] | None = None
+
+    async def step(self, progress: Progress) -> None:
+        """Hand a step to the gateway, and wait until it is on the disk."""
+        offer = self.offer
+        self._waiting = asyncio.get_running_loop().create_future()
+        await self.link.send(Step(offer.turn, offer.attempt, offer.epoch, progress))
+        if not await self._waiting:
+            # The turn belongs to somebody else by now: nothing that it does counts any more.
+            raise asyncio.CancelledError(f"turn {offer.turn} was taken over")
+
+    def stepped(self, answer: Stepped) -> bool:
+        """Take the gateway's answer, if it is the one that is waited for."""
+        offer, waiting = self.offer, self._waiting
+        current = (answer.attempt, answer.epoch) == (offer.attempt, offer.epoch)
+        if not current or waiting is None or waiting.done():
+            return False
+        waiting.set_result(answer.ok)
+        return True
+
+    async def call(self, function: Callable[[], Any]) -> Any:
+        return await call(function)
+
+    async def show(self, kind: str) -> None:
+        await _try_send(self.link, Event(self.offer.turn, kind))
 
 
 async def _try_send(link: Link, frame: Frame) -> None:

@@ -96,10 +96,14 @@ class Lanes:
         self._granted = 0
         self._spent = 0
 
-    @property
-    def full(self) -> bool:
-        """Whether to wait before pushing more. One message always fits, however long."""
-        return len(self._parcels) >= self.max_messages or self.held_bytes >= self.max_bytes
+    def full(self, size: int) -> bool:
+        """Whether to wait before pushing `size` bytes.
+
+        One message always fits, however long; and long ones that wait never keep out a short one.
+        """
+        if len(self._parcels) >= self.max_messages:
+            return True
+        return size > FRAGMENT_BYTES and self.held_bytes >= self.max_bytes
 
     @property
     def idle(self) -> bool:

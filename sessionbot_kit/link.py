@@ -2,9 +2,11 @@
 
     kernel                              gateway
       | -- Hello(plugins, routes) -------> |
-      | <-- Offer(turn, message, window) -- |     a turn to run; the kernel keeps no state
-      | -- Result(turn, replies, ...) ----> |     committed together, or not at all
+      | <-- Offer(turn, message, journal) - |     a turn to run; the kernel keeps no state
       | -- Event(turn, "typing") ---------> |     may be lost; nothing depends on it
+      | -- Step(turn, progress) ----------> |     what must not be done again
+      | <-- Stepped(turn) ----------------- |     it is on the disk
+      | -- Result(turn, replies, ...) ----> |     committed together, or not at all
 
 A link carries these values whole, in order within a conversation, and each of them once. The one
 rule to remember: **asking for the next frame says that the last one is safe with you.** A link
@@ -13,16 +15,19 @@ may forget a frame only then; what was not asked past is delivered again after a
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Annotated, Protocol, Self
 
 from pydantic import Field, JsonValue
 
+from sessionbot_kit.journal import Entry, Later, Progress
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, StoredMessage
 from sessionbot_kit.routes import Route
 
 # Bounds that are kept where a frame comes in from a peer.
 Name = Annotated[str, Field(min_length=1, max_length=512)]
 Count = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class Hello:
     bot: Name
     kernel: Name
     routes: Annotated[tuple[Route, ...], Field(max_length=10_000)] = ()
+    turn_timeout_s: Seconds = 30.0  # a turn that is out for much longer is not coming back
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +52,38 @@ class Offer:
     message: IncomingMessage
     variables: Mapping[str, JsonValue] = field(default_factory=dict)
     window: tuple[StoredMessage, ...] = ()
+    now: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    seed: int = 0
+    journal: tuple[Entry, ...] = ()  # of the dialog that this message belongs to
+    timed_out: bool = False  # nobody has answered its question
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a turn did that must not be done again. It goes on when it has been Stepped."""
+
+    turn: Name
+    attempt: Count
+    epoch: Count
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """The step is on the disk; or it is refused, for the turn is somebody else's now."""
+
+    turn: Name
+    attempt: Count
+    epoch: Count
+    ok: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a turn: replies and changed variables, or the error that ended it."""
+    """What came of a turn: replies and changed variables, or the error that ended it.
+
+    A turn that `asks` is not the end of its dialog: its journal is kept and comes with the answer.
+    """
 
     turn: Name
     attempt: Count
@@ -58,7 +91,13 @@ class Result:
     replies: tuple[OutgoingMessage, ...] = ()
     variables: Mapping[str, JsonValue] | None = None  # None: unchanged
     error: str | None = None  # for the log; the person is told politely
-    ms: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    ms: Seconds = 0.0
+    asks: bool = False
+    timeout_s: Seconds | None = None  # how long the question waits for its answer
+    entries: tuple[Entry, ...] = ()
+    later: tuple[Later, ...] = ()
+    anew: bool = False  # the journal that was offered is void
+    changed: str | None = None  # why it is: the plugin is not what it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +110,30 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """Somebody wants to see what passes; they answer nothing."""
+
+    what: Name = "wire"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What has passed since the last of these, and how much of it was lost on a slow watcher."""
+
+    what: Name
+    events: Annotated[tuple[Mapping[str, JsonValue], ...], Field(max_length=10_000)] = ()
+    lost: Count = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Bye:
     """The sender leaves on purpose and takes no more turns."""
 
     reason: str = ""
 
 
-Frame = Hello | Offer | Result | Event | Bye
+Frame = Hello | Offer | Step | Stepped | Result | Event | Watch | Watched | Bye
 
 
 class Link(Protocol):

@@ -9,13 +9,12 @@ budget (close code 1009). Ids that are finished or refused are remembered, so th
 is ignored and counted. The one rule to remember: feed it the frames of one peer only.
 """
 
-import zlib
-from collections import OrderedDict
 from dataclasses import dataclass
 
 from sessionbot_kit.binary_codec import BinaryAssembly, BufferFactory
 from sessionbot_kit.errors import FragmentError
-from sessionbot_kit.fragments import DIGEST_BYTES, Fragment, Frame, read_fragment
+from sessionbot_kit.finished import Finished, is_whole, mark_of
+from sessionbot_kit.fragments import Fragment, Frame, read_fragment
 from sessionbot_kit.full_message import (
     FULL_MESSAGE,
     Document,
@@ -64,7 +63,7 @@ class Reassembler:
         self.held_bytes = 0
         self._spool = spool
         self._pending: dict[str, _Pending] = {}
-        self._gone: OrderedDict[str, int | None] = OrderedDict()
+        self._finished = Finished(self.limits.remembered)
         self._expired: list[FragmentError] = []
         self._turned_away = 0  # bytes of fragments that found no room
 
@@ -82,7 +81,7 @@ class Reassembler:
         try:
             return self._feed(frame, now)
         except FragmentError as error:
-            if error.code in _REFUSES_ALL and error.message_id in self._gone:
+            if error.code in _REFUSES_ALL and error.message_id in self._finished:
                 self.counts.late += 1
                 return None
             self.counts.rejected += 1
@@ -104,7 +103,7 @@ class Reassembler:
     def forget(self, message_id: str) -> None:
         """Drop a message and the memory of its id, so that it may begin again."""
         self._refuse(message_id)
-        self._gone.pop(message_id, None)
+        self._finished.forget(message_id)
 
     def close(self) -> None:
         """Drop everything, as when the peer has gone."""
@@ -117,14 +116,13 @@ class Reassembler:
             self.counts.empty += 1
             return None
         message_id = fragment.message_id
-        if message_id in self._gone:
-            self._late(fragment)
+        if message_id in self._finished:
+            self._finished.check(fragment)
+            self.counts.late += 1
             return None
         entry = self._pending.get(message_id)
-        if entry is None and _is_whole(fragment):
-            assembly = self._assembly(fragment)
-            self._add(assembly, fragment)
-            return self._deliver(assembly, _mark(fragment))
+        if entry is None and is_whole(fragment):
+            return self._whole(fragment)
         if entry is None:
             entry = self._open(fragment, now)
         elif error := self._overdue(entry, now) or _mismatch(entry.assembly, fragment):
@@ -145,16 +143,14 @@ class Reassembler:
         self.held_bytes -= entry.assembly.held
         return self._deliver(entry.assembly)
 
-    def _late(self, fragment: Fragment) -> None:
-        known = self._gone[fragment.message_id]
-        if known is not None and _is_whole(fragment) and _mark(fragment) != known:
-            raise FragmentError(
-                "conflict",
-                f"message {fragment.message_id!r} came again with different data; give a new "
-                "message a new id",
-                message_id=fragment.message_id,
-            )
-        self.counts.late += 1
+    def _whole(self, fragment: Fragment) -> Document:
+        assembly = self._assembly(fragment)
+        try:
+            self._add(assembly, fragment)
+        except FragmentError:
+            assembly.close()
+            raise
+        return self._deliver(assembly, mark_of(fragment))
 
     def _open(self, fragment: Fragment, now: float) -> "_Pending":
         if len(self._pending) >= self.limits.pending:
@@ -200,13 +196,13 @@ class Reassembler:
         except ValueError as error:
             assembly.close()
             if mark is None:
-                self._remember(message_id)
+                self._finished.add(message_id)
             raise FragmentError(
                 "bad_message",
                 f"message {message_id!r} is whole and wrong: {error}",
                 message_id=message_id,
             ) from error
-        self._remember(message_id, mark)
+        self._finished.add(message_id, mark)
         self._turned_away = 0
         self.counts.completed += 1
         return document
@@ -239,12 +235,7 @@ class Reassembler:
             self.held_bytes -= entry.assembly.held
             entry.assembly.close()
         if entry is not None or remember:
-            self._remember(message_id)
-
-    def _remember(self, message_id: str, mark: int | None = None) -> None:
-        self._gone[message_id] = mark
-        while len(self._gone) > self.limits.remembered:
-            self._gone.popitem(last=False)
+            self._finished.add(message_id)
 
 
 # These refuse a message that has only begun: what follows of it is ignored, not refused again.
@@ -257,17 +248,6 @@ class _Pending:
     def __init__(self, assembly: Assembly, now: float) -> None:
         self.assembly = assembly
         self.opened = self.touched = now
-
-
-def _is_whole(fragment: Fragment) -> bool:
-    return fragment.total == (len(fragment.data) if fragment.binary else 1)
-
-
-def _mark(fragment: Fragment) -> int:
-    """Tell messages of one fragment apart; a binary one ends with its digest."""
-    if fragment.binary:
-        return int.from_bytes(fragment.data[-DIGEST_BYTES:], "big")
-    return zlib.crc32(fragment.data)
 
 
 def _mismatch(assembly: Assembly, fragment: Fragment) -> FragmentError | None:

@@ -16,7 +16,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 
 from sessionbot_kit.control import FRAGMENT_COST, MAX_OPEN, Ack, Report, Terms
-from sessionbot_kit.errors import WireError
+from sessionbot_kit.errors import FragmentError, WireError
 
 MAX_UNHANDLED = 256  # finished messages that wait for the application before credit stops
 
@@ -37,7 +37,11 @@ class Receipts:
         """A connection begins with a full window, whatever the one before had left."""
         self.unacknowledged = 0
         self._received = 0
-        self.granted = self.terms.window
+        self._grant(self.terms.window)
+
+    def _grant(self, credit: int) -> None:
+        self.granted = credit
+        self._news_at = credit - self.terms.window // 2
 
     @property
     def begun(self) -> bool:
@@ -47,9 +51,11 @@ class Receipts:
     def fragment(self, seq: int, frame_bytes: int) -> bool:
         """Take note of a frame that carries part of a message; False: throw it away."""
         if self._received >= self.granted:
-            raise WireError(
+            raise FragmentError(
+                "over_credit",
                 f"a fragment came after all {self.granted:,} bytes of credit were spent; "
-                "wait for credit before sending"
+                "wait for credit before sending",
+                fatal=True,
             )
         self._received += frame_bytes + FRAGMENT_COST
         return not self.knows(seq)
@@ -103,21 +109,19 @@ class Receipts:
 
     @property
     def credit_due(self) -> bool:
-        """Whether enough was consumed to tell the sender about it."""
-        return self._grantable() - self.granted >= self.terms.window // 2
+        """Whether half a window was consumed, which is enough to tell the sender about."""
+        return self._received >= self._news_at and not self.withheld
 
     @property
     def withheld(self) -> bool:
         """Whether credit stops because the application is slow."""
         return self.unhandled_bytes >= self.terms.window or len(self.unhandled) >= MAX_UNHANDLED
 
-    def _grantable(self) -> int:
-        return self.granted if self.withheld else self._received + self.terms.window
-
     def ack(self) -> Ack:
         """The news for the sender, which count as told from now on."""
         self.unacknowledged = 0
-        self.granted = self._grantable()
+        if not self.withheld:
+            self._grant(self._received + self.terms.window)
         return Ack(self.floor, tuple(self.done), self.granted)
 
     def report(self, partial: Mapping[int, int]) -> Report:

@@ -1,6 +1,6 @@
 """Runs a plugin on an offer and makes a result of whatever it does.
 
-    result = await run(registry, offer, timeout_s=30)
+    result = await run(plugin, offer, port, timeout_s=30)
 
 This is a boundary: behind it is somebody else's code. Whatever that code raises or returns, a
 result comes out. What a plugin may return: a text, an `OutgoingMessage`, a list of these, an
@@ -9,109 +9,257 @@ async iterator of these, or None.
 
 import asyncio
 import inspect
+import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
-from sessionbot_kit.dialog import Chat
-from sessionbot_kit.extension import check_asks
+from sessionbot_kit.dialog import NOWHERE, UNSET, Chat, Port
+from sessionbot_kit.errors import DialogTooLong, NoAnswer, UsageError
+from sessionbot_kit.journal import Progress, carried
 from sessionbot_kit.link import Offer, Result
-from sessionbot_kit.models import IncomingMessage, OutgoingMessage
-from sessionbot_kit.registry import Registry, call
+from sessionbot_kit.models import OutgoingMessage
+from sessionbot_kit.registry import Declared
+from sessionbot_kit.shape import Shape, shape_of
+from sessionbot_kit.watchdog import Guarded, Runaway, Watchdog
+from sessionbot_kit.workers import Workers
+
+log = logging.getLogger(__name__)
 
 MAX_REPLIES = 1000
+MAX_CHARS = 1_000_000
+
+BEGIN_AGAIN = "This has changed meanwhile. Let us begin again."
+NOBODY_ANSWERED = "I have not heard from you, so I stopped waiting."
+
+_HOUSE = str(Path(__file__).parent)
 
 
-async def run(registry: Registry, offer: Offer, *, timeout_s: float) -> Result:
-    """Run one turn to its end; an error is a result too."""
-    began = time.perf_counter()
-    chat = Chat(
+class Runner:
+    """Runs turns, with a time budget and a watchdog."""
+
+    def __init__(self, *, turn_timeout_s: float = 30.0, block_timeout_s: float = 10.0) -> None:
+        self._turn_timeout_s = turn_timeout_s
+        self._watchdog = Watchdog(min(block_timeout_s, turn_timeout_s))
+        self._workers = Workers()
+        self._ending = False
+
+    def end(self) -> None:
+        """From now on, what is canceled has a moment to end, and no more."""
+        self._ending = True
+
+    def stop(self) -> None:
+        self._watchdog.stop()
+        self._workers.stop()
+
+    async def run(self, plugin: Declared | None, offer: Offer, port: Port = NOWHERE) -> Result:
+        """Run one turn to its end; an error is a result too."""
+        began = time.perf_counter()
+        progress, error, changed, asks = Progress(), None, None, False
+        timeout_s: float | None = None
+        if plugin is None:
+            error = f"LookupError: the plugin {offer.plugin} is not here any more"
+        else:
+            function = getattr(plugin, plugin.meta.implements["chat.message"])
+            shape = shape_of(function, offer.plugin)
+            chat = _chat(offer, shape, port)
+            progress, error = await self._attempt(chat, function, shape, offer.plugin)
+            if (changed := chat.changed) is not None:
+                chat = _chat_anew(chat, offer, shape, port)
+                progress, error = await self._attempt(chat, function, shape, offer.plugin)
+            asks = error is None and chat.asks is not UNSET
+            timeout_s = None if chat.asks is UNSET else chat.asks
+        return Result(
+            turn=offer.turn,
+            attempt=offer.attempt,
+            epoch=offer.epoch,
+            replies=progress.replies,
+            variables=progress.variables,
+            error=error,
+            ms=(time.perf_counter() - began) * 1000,
+            asks=asks,
+            timeout_s=timeout_s,
+            entries=progress.entries,
+            later=progress.later,
+            anew=progress.anew,
+            changed=changed,
+        )
+
+    async def _attempt(
+        self, chat: Chat, function: Callable[..., Any], shape: Shape, plugin: str
+    ) -> tuple[Progress, str | None]:
+        """Run the plugin; what came of it, or the error that ended it."""
+        budget = asyncio.timeout(None)
+
+        def is_over() -> bool:
+            return self._ending or budget.expired()
+
+        try:
+            async with budget:
+                await Guarded(
+                    self._play(chat, function, shape, plugin, budget),
+                    self._watchdog,
+                    is_over=is_over,
+                )
+            return chat.end(), None
+        except asyncio.CancelledError:
+            raise
+        except NoAnswer:
+            chat.utter(NOBODY_ANSWERED)
+            return chat.end(), None
+        except BaseException as fault:  # somebody else's code: sys.exit() ends a turn, not us
+            if isinstance(fault, KeyboardInterrupt):
+                raise
+            if chat.asks is not UNSET:
+                return chat.end(), None
+            if not budget.expired() and chat.must_begin_again(fault):
+                return Progress(), None
+            overfull = isinstance(fault, DialogTooLong)
+            return Progress(anew=overfull), self._why(fault, plugin, budget)
+
+    def _why(self, fault: BaseException, plugin: str, budget: asyncio.Timeout) -> str:
+        """The sentence for the log."""
+        if budget.expired():
+            return (
+                f"took longer than {self._turn_timeout_s:g} s; raise turn_timeout_s or make it "
+                "quicker"
+            )
+        if isinstance(fault, Runaway):
+            return (
+                f"{plugin} kept the loop to itself for {self._watchdog.limit_s:g} s and was "
+                f"stopped{_where(fault)}; await in between, or write `def {plugin}`, which runs "
+                "in a thread"
+            )
+        return f"{type(fault).__name__}: {fault}{_where(fault)}"
+
+    async def _play(
+        self,
+        chat: Chat,
+        function: Callable[..., Any],
+        shape: Shape,
+        plugin: str,
+        budget: asyncio.Timeout,
+    ) -> None:
+        offered = {"message": chat.first, "chat": chat}
+        wanted = {name: offered[name] for name in shape.asks}
+
+        def begin() -> None:
+            budget.reschedule(asyncio.get_running_loop().time() + self._turn_timeout_s)
+
+        if shape.native:
+            begin()
+            answer = function(**wanted)
+        else:  # the time in which it waits for its thread is not its own
+            answer = await self._workers.call(plugin, begin, function, **wanted)
+            begin()
+        if inspect.isawaitable(answer):
+            answer = await answer
+        await _tell(chat, answer, plugin)
+        _check_awaited(chat, shape, plugin)
+
+
+async def run(
+    plugin: Declared | None, offer: Offer, port: Port = NOWHERE, *, timeout_s: float = 30.0
+) -> Result:
+    """Run a single turn."""
+    runner = Runner(turn_timeout_s=timeout_s)
+    try:
+        return await runner.run(plugin, offer, port)
+    finally:
+        runner.stop()
+
+
+def _chat(offer: Offer, shape: Shape, port: Port) -> Chat:
+    return Chat(
         offer.message,
         session=offer.session_id,
         variables=offer.variables,
         window=offer.window,
-    )
-    budget = asyncio.timeout(timeout_s)
-    replies: tuple[OutgoingMessage, ...] = ()
-    variables = error = None
-    try:
-        async with budget:
-            replies = await _answer(registry, offer, chat)
-        variables = chat.changes()
-    except (Exception, SystemExit) as fault:  # somebody else's code: sys.exit() ends a turn, not us
-        replies = ()
-        error = f"{type(fault).__name__}: {fault}{_where(fault)}"
-        if budget.expired():
-            error = f"took longer than {timeout_s:g} s; raise turn_timeout_s or make it quicker"
-    return Result(
         turn=offer.turn,
-        attempt=offer.attempt,
-        epoch=offer.epoch,
-        replies=tuple(_named(replies, offer.turn)),
-        variables=variables,
-        error=error,
-        ms=(time.perf_counter() - began) * 1000,
+        now=offer.now,
+        seed=offer.seed,
+        code=shape.code,
+        journal=offer.journal,
+        timed_out=offer.timed_out,
+        port=port,
     )
 
 
-async def _answer(registry: Registry, offer: Offer, chat: Chat) -> tuple[OutgoingMessage, ...]:
-    plugin = registry.get_plugin(offer.plugin)
-    if plugin is None:
-        raise LookupError(f"the plugin {offer.plugin} is not here any more")
-    function = getattr(plugin, plugin.meta.implements["chat.message"])
-    offered = {"message": offer.message, "chat": chat}
-    wanted = {name: offered[name] for name in check_asks(function, offer.plugin)}
-    answer = await call(function, **wanted)
-    spoken = await _spoken(answer, offer.message, offer.plugin)
-    return (*chat.said, *spoken)
+def _chat_anew(chat: Chat, offer: Offer, shape: Shape, port: Port) -> Chat:
+    """The same dialog from its first message, in the world as it is now."""
+    anew = Chat(
+        chat.first,
+        session=offer.session_id,
+        variables=offer.variables,
+        window=offer.window,
+        turn=offer.turn,
+        now=offer.now,
+        seed=offer.seed,
+        code=shape.code,
+        journal=carried(offer.journal),
+        anew=True,
+        port=port,
+    )
+    anew.utter(BEGIN_AGAIN)
+    return anew
 
 
-async def _spoken(
-    answer: Any, message: IncomingMessage, plugin: str
-) -> tuple[OutgoingMessage, ...]:
+async def _tell(chat: Chat, answer: Any, plugin: str) -> None:
+    """Hand what the plugin returned to its chat, piece by piece."""
     match answer:
         case None | "":
-            return ()
-        case str():
-            return (message.reply(answer),)
-        case OutgoingMessage():
-            return (answer,)
-        case list() | tuple() if len(answer) <= MAX_REPLIES:
-            pass
+            return
+        case str() | OutgoingMessage():
+            return _utter(chat, answer, plugin)
         case AsyncIterator():
-            answer = await _collected(answer)
-        case _ if inspect.isgenerator(answer):
-            raise TypeError(f"{plugin} yields without async; write `async def {plugin}`")
+            count = 0
+            async for part in answer:
+                count += 1
+                if count > MAX_REPLIES:
+                    raise ValueError(f"{plugin} gave more than {MAX_REPLIES:,} replies in one turn")
+                await _tell(chat, part, plugin)
+        case list() | tuple() if len(answer) <= MAX_REPLIES:
+            for part in answer:
+                await _tell(chat, part, plugin)
         case list() | tuple():
             raise ValueError(f"{plugin} returned {len(answer):,} replies; at most {MAX_REPLIES:,}")
+        case _ if inspect.isgenerator(answer):
+            raise TypeError(f"{plugin} yields without async; write `async def {plugin}`")
         case _:
             raise TypeError(
                 f"{plugin} returned {type(answer).__name__}; "
                 "return a text, an OutgoingMessage, a list of these, or None"
             )
-    return tuple([reply for part in answer for reply in await _spoken(part, message, plugin)])
 
 
-async def _collected(parts: AsyncIterator[Any]) -> list[Any]:
-    collected: list[Any] = []
-    async for part in parts:
-        collected.append(part)
-        if len(collected) > MAX_REPLIES:
-            raise ValueError(f"more than {MAX_REPLIES:,} replies in one turn")
-    return collected
+def _utter(chat: Chat, reply: str | OutgoingMessage, plugin: str) -> None:
+    length = len(reply if isinstance(reply, str) else reply.content)
+    if length > MAX_CHARS:
+        raise ValueError(
+            f"{plugin} returned {length:,} characters; at most {MAX_CHARS:,}. Send a file instead"
+        )
+    chat.utter(reply)
 
 
-def _named(replies: tuple[OutgoingMessage, ...], turn: str) -> list[OutgoingMessage]:
-    # The same turn, run again, gives its replies the same names: nothing is said twice.
-    return [reply.model_copy(update={"id": f"{turn}/{step}"}) for step, reply in enumerate(replies)]
+def _check_awaited(chat: Chat, shape: Shape, plugin: str) -> None:
+    if chat.forgotten and chat.asks is UNSET:
+        verb = chat.forgotten[0].verb
+        hint = f"write `await chat.{verb}(...)`"
+        if not shape.native:
+            hint = f"write `async def {plugin}` and `await chat.{verb}(...)`"
+        raise UsageError(f"{plugin} calls chat.{verb} without await; {hint}")
 
 
 def _where(fault: BaseException) -> str:
     """The last line of the plugin's own code, so that a log line leads to the place."""
-    trace = fault.__traceback__
-    while trace is not None and trace.tb_next is not None:
+    trace, place = fault.__traceback__, ""
+    theirs = False
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        in_house = code.co_filename.startswith(_HOUSE)
+        if not (theirs and in_house):
+            place = f" ({code.co_filename}:{trace.tb_lineno} in {code.co_name})"
+        theirs = theirs or not in_house
         trace = trace.tb_next
-    if trace is None:
-        return ""
-    code = trace.tb_frame.f_code
-    return f" ({code.co_filename}:{trace.tb_lineno} in {code.co_name})"
+    return place

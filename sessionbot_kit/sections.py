@@ -13,7 +13,7 @@ and a description**; `sessionbot config show` prints all three.
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from sessionbot_kit.secrecy import reveal
 
@@ -71,6 +71,9 @@ class GatewayPort(Section):
     host: str = Field("127.0.0.1", description="Address to listen on; this machine alone")
     port: Annotated[int, Field(ge=0, le=65_535)] = Field(
         8089, description="Port to listen on; 0 takes a free one"
+    )
+    token: SecretStr | None = Field(
+        None, description="What kernels must show; needed off the loopback address"
     )
 
 

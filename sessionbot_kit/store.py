@@ -6,6 +6,7 @@ epochs come in as arguments or are given here once; nothing is read back to be k
     row = InboxRow(id=new_id(), session_id=session.id, message=message)
     await store.accept(row)                       # False: we have this message already
     await store.commit(Turn(row.id, ...))         # inbox, messages, variables, outbox: together
+    await store.commit(Turn(row.id, ..., done=False))      # a step of a turn that goes on
     await store.change(Change(session.id, if_version=3, context={...}))     # or StoreConflict
 
 A session is named by its id, its `seq` or its key; ids of sessions that were merged into another
@@ -21,6 +22,7 @@ from typing import Final, Literal, Protocol, Self
 from pydantic import JsonValue
 
 from sessionbot_kit.context import Summary
+from sessionbot_kit.journal import Journal
 from sessionbot_kit.models import (
     IncomingMessage,
     Media,
@@ -48,16 +50,29 @@ class Lease:
     partition: int
     holder: str
     epoch: int
+    crashed: bool = False  # whoever had it before did not give it back
 
 
 @dataclass(frozen=True, slots=True)
 class InboxRow:
-    """A message that was accepted and has not been answered yet."""
+    """A message that was accepted and has not been answered yet; or a timer that has run out."""
 
     id: str
     session_id: str
     message: IncomingMessage
-    attempts: int = 0
+    attempts: int = 0  # how often it was offered again because a process had died
+    kind: str = "message"  # or that of the timer
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A moment to come. Then its message takes its place in the inbox."""
+
+    id: str
+    session_id: str
+    kind: str  # timeout: of a question; expiry: of a dialog; later: something to be said
+    due: datetime
+    message: IncomingMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +103,12 @@ class Turn:
     replies: tuple[OutgoingMessage, ...] = ()  # each has its id
     error: str | None = None
     base: Mapping[str, JsonValue] | None = None
+    done: bool = True  # False: a step in the middle; the message still waits for its answer
+    ended: tuple[str, ...] = ()  # journals that are over, by id; they go first
+    journal: Journal | None = None  # entries to add to it, and whether it is open
+    first: int = 0  # where in the journal they begin
+    timers: tuple[Timer, ...] = ()  # each in place of one with the same id
+    stopped: tuple[str, ...] = ()  # timers that are not needed any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +324,18 @@ class Store(Protocol):
 
     async def commit(self, turn: Turn) -> tuple[StoredMessage, ...]:
         """Inbox done, messages, variables, outbox: one transaction, if the epoch is current."""
+        ...
+
+    async def journals(self, session_id: str) -> list[Journal]:
+        """The dialogs of a session: at most one that is open, and that of an unfinished turn."""
+        ...
+
+    async def timers(self, *, limit: int = 100) -> list[Timer]:
+        """The timers that run out first, in that order."""
+        ...
+
+    async def fire(self, timer: Timer, row: InboxRow) -> bool:
+        """Put a row in the place of its timer; False when the timer is not there any more."""
         ...
 
     async def waiting(self) -> list[InboxRow]:

@@ -2,83 +2,237 @@
 
     switchboard.join(link, hello)
     choice = await switchboard.serving("!echo hello")       # waits while no kernel is there
-    result = await switchboard.ask(choice.by, offer)
+    async with switchboard.offer(choice.by, offer) as out:
+        frame = await out.next()                            # a Step, or the Result
 
-Results carry (turn, attempt, epoch). One that nobody waits for any more is refused: a kernel that
-was frozen and comes back late changes nothing.
+Steps and results carry (turn, attempt, epoch). One that nobody waits for any more is refused: a
+kernel that was frozen and comes back late changes nothing.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Final
 
 from sessionbot_kit.errors import LinkClosed
-from sessionbot_kit.link import Hello, Link, Offer, Result
+from sessionbot_kit.link import Hello, Link, Offer, Result, Step, Stepped
 from sessionbot_kit.routes import Choice, Route, choose
 
 log = logging.getLogger(__name__)
+
+GRACE_S: Final = 15.0  # how much longer than its own deadline a kernel may be silent
+
+
+class KernelLeft(LinkClosed):
+    """A kernel has left on purpose, and gives its turns back."""
 
 
 class Switchboard:
     """Knows every connected kernel and every turn that is out."""
 
     def __init__(self) -> None:
-        self._kernels: dict[Link, Hello] = {}
-        self._out: dict[str, tuple[Offer, Link, asyncio.Future[Result]]] = {}
-        self._joined = asyncio.Event()
+        self._kernels: dict[Link, Kernel] = {}
+        self._out: dict[str, Out] = {}
+        self.joined = asyncio.Event()  # set while any kernel is here
+        self._changed = asyncio.Event()
+
+    @property
+    def staffed(self) -> bool:
+        """Whether any kernel is here."""
+        return bool(self._kernels)
 
     def join(self, link: Link, hello: Hello) -> None:
         """A kernel is here, or says anew what it serves."""
-        self._kernels[link] = hello
-        self._joined.set()
+        if (kernel := self._kernels.get(link)) is None:
+            self._kernels[link] = Kernel(hello)
+        else:
+            kernel.hello = hello
+        self.joined.set()
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
         log.info("kernel joined", extra={"kernel": hello.kernel, "routes": len(hello.routes)})
 
-    def leave(self, link: Link) -> None:
+    def leave(self, link: Link, *, politely: bool = False) -> None:
         """A kernel has gone; the turns it had are offered again by whoever waits for them."""
-        hello = self._kernels.pop(link, None)
+        kernel = self._kernels.pop(link, None)
         if not self._kernels:
-            self._joined.clear()
-        for _, by, waiting in self._out.values():
-            if by is link and not waiting.done():
-                waiting.set_exception(LinkClosed(f"the kernel on {link.name} has gone"))
-        if hello is not None:
-            log.info("kernel left", extra={"kernel": hello.kernel})
+            self.joined.clear()
+        gone = KernelLeft if politely else LinkClosed
+        for out in list(self._out.values()):
+            if out.link is link:
+                out.fail(gone(f"the kernel on {link.name} has gone"))
+        if kernel is not None:
+            kernel.close(gone(f"the kernel on {link.name} has gone"))
+            log.info("kernel left", extra={"kernel": kernel.hello.kernel})
+
+    @property
+    def changed(self) -> asyncio.Event:
+        """Set when a kernel joins next, or says anew what it serves."""
+        return self._changed
 
     async def serving(self, content: str) -> Choice[Link] | None:
         """Who answers this text; None when kernels are here and none wants it."""
-        await self._joined.wait()
+        await self.joined.wait()
+        return self.choose(content)
+
+    def choose(self, content: str) -> Choice[Link] | None:
+        """Who of those that are here answers this text."""
         return choose(content, self._served())
 
-    async def ask(self, link: Link, offer: Offer) -> Result:
-        """Offer a turn and wait for its result; LinkClosed when the kernel goes meanwhile."""
-        waiting: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._out[offer.turn] = (offer, link, waiting)
+    def who_serves(self, plugin: str) -> tuple[Link, Route] | None:
+        """Who has this plugin."""
+        return next((found for found in self._served() if found[1].plugin == plugin), None)
+
+    @asynccontextmanager
+    async def offer(self, link: Link, offer: Offer, *, alone: bool = False) -> "AsyncIterator[Out]":
+        """Have a turn out with a kernel; `alone`, if no other turn may be there meanwhile."""
+        if (kernel := self._kernels.get(link)) is None:
+            raise KernelLeft(f"the kernel on {link.name} has gone")
+        await kernel.enter(alone)
+        out = Out(kernel, link, offer)
+        self._out[offer.turn] = out
         try:
             await link.send(offer)
-            return await waiting
+            yield out
         finally:
             del self._out[offer.turn]
+            kernel.exit()
 
-    def answer(self, link: Link, result: Result) -> None:
-        """A kernel has an answer; it counts only from the kernel that was asked, for this try."""
-        offer, by, waiting = self._out.get(result.turn, (None, None, None))
-        current = offer is not None and (offer.attempt, offer.epoch) == (
-            result.attempt,
-            result.epoch,
-        )
-        if waiting is None or by is not link or not current or waiting.done():
-            log.warning("stale result refused", extra={"turn": result.turn, "link": link.name})
-            return
-        waiting.set_result(result)
+    def answer(self, link: Link, frame: Step | Result) -> bool:
+        """A kernel has got on; it counts only from the one that was asked, for this try."""
+        if (kernel := self._kernels.get(link)) is not None:
+            kernel.silent = False
+        out = self._out.get(frame.turn)
+        if out is None or out.link is not link or not out.take(frame):
+            log.warning(
+                "stale frame refused",
+                extra={"frame": type(frame).__name__, "turn": frame.turn, "link": link.name},
+            )
+            return False
+        return True
+
+    def session_of(self, turn: str) -> Offer | None:
+        """The offer of a turn that is out."""
+        out = self._out.get(turn)
+        return out.offer if out is not None else None
 
     def kernel_name(self, link: Link) -> str:
-        hello = self._kernels.get(link)
-        return hello.kernel if hello is not None else link.name
+        kernel = self._kernels.get(link)
+        return kernel.hello.kernel if kernel is not None else link.name
 
     def routes(self) -> list[Route]:
         return [route for _, route in self._served()]
 
     def _served(self) -> Iterator[tuple[Link, Route]]:
-        for link, hello in self._kernels.items():
-            for route in hello.routes:
+        # One that is silent may be frozen: the others go first.
+        for link, kernel in sorted(self._kernels.items(), key=lambda found: found[1].silent):
+            for route in kernel.hello.routes:
                 yield link, route
+
+
+class Kernel:
+    """A connected kernel, and who may have a turn out with it."""
+
+    def __init__(self, hello: Hello) -> None:
+        self.hello = hello
+        self.silent = False  # it kept a turn for too long, and has said nothing since
+        self._out = 0
+        self._alone = False
+        self._queue: deque[tuple[bool, asyncio.Future[None]]] = deque()
+
+    async def enter(self, alone: bool) -> None:
+        """Wait for a place: any number side by side, or one alone; first come, first served."""
+        if self._queue or self._alone or (alone and self._out):
+            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._queue.append((alone, waiting))
+            try:
+                await waiting
+            except asyncio.CancelledError:
+                if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
+                    self.exit()  # the place came in the same moment
+                raise
+            return
+        self._out += 1
+        self._alone = alone
+
+    def exit(self) -> None:
+        """Leave the place to others."""
+        self._out -= 1
+        self._alone = False
+        while self._queue and not self._alone:
+            alone, waiting = self._queue[0]
+            if waiting.done():
+                self._queue.popleft()
+                continue
+            if alone and self._out:
+                break
+            self._queue.popleft()
+            self._out += 1
+            self._alone = alone
+            waiting.set_result(None)
+
+    def close(self, reason: LinkClosed) -> None:
+        """Send away who waits."""
+        for _, waiting in self._queue:
+            if not waiting.done():
+                waiting.set_exception(KernelLeft(str(reason)))
+        self._queue.clear()
+
+
+class Out:
+    """A turn that is out with a kernel."""
+
+    def __init__(self, kernel: Kernel, link: Link, offer: Offer) -> None:
+        self.link = link
+        self.offer = offer
+        self._kernel = kernel
+        self._patience_s = kernel.hello.turn_timeout_s + GRACE_S
+        self._frame: Step | Result | None = None
+        self._failure: LinkClosed | None = None
+        self._waiting: asyncio.Future[None] | None = None
+
+    async def next(self) -> Step | Result:
+        """What the kernel has to say; LinkClosed when it goes, or says nothing for too long."""
+        if self._frame is None and self._failure is None:
+            self._waiting = asyncio.get_running_loop().create_future()
+            try:
+                async with asyncio.timeout(self._patience_s):
+                    await self._waiting
+            except TimeoutError as error:
+                self._kernel.silent = True
+                raise LinkClosed(
+                    f"the kernel on {self.link.name} said nothing for {self._patience_s:g} s"
+                ) from error
+            finally:
+                self._waiting = None
+        if self._frame is None:
+            assert self._failure is not None
+            raise self._failure
+        frame, self._frame = self._frame, None
+        return frame
+
+    async def stepped(self) -> None:
+        """Tell the kernel that its step is on the disk."""
+        offer = self.offer
+        await self.link.send(Stepped(offer.turn, offer.attempt, offer.epoch))
+
+    def take(self, frame: Step | Result) -> bool:
+        """Take a frame, if it is of this try and the one before has been handled."""
+        offer = self.offer
+        if (offer.attempt, offer.epoch) != (frame.attempt, frame.epoch):
+            return False
+        if self._frame is not None or self._failure is not None:
+            return False
+        self._frame = frame
+        self._wake()
+        return True
+
+    def fail(self, failure: LinkClosed) -> None:
+        self._failure = failure
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)

@@ -12,12 +12,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
+import pybase64
 
 from sessionbot_kit.errors import FragmentError
 from sessionbot_kit.fragments import Fragment, text_frame
 from sessionbot_kit.full_message import Document, Shape, attachments_of
 from sessionbot_kit.layout import AsBase64, InMemory, Layout, Part, checked_start, raw_part
 from sessionbot_kit.limits import Limits, held_cost
+
+# A content of so many bytes is encoded with the JSON around it.
+SMALL_CONTENT = 3072
 
 
 class TextPayload:
@@ -141,9 +145,13 @@ def _parts(document: Document) -> list[Part]:
             text += orjson.dumps(attachment)
             continue
         others = {key: value for key, value in attachment.items() if key != "content"}
-        parts.append(InMemory(text + _opened(others) + b'"content":"'))
-        parts.append(AsBase64(raw_part(content)))
-        text = b'"}'
+        text += _opened(others) + b'"content":"'
+        raw = raw_part(content)
+        if raw.size <= SMALL_CONTENT:
+            text += pybase64.b64encode(raw.read(0, raw.size)) + b'"}'
+        else:
+            parts += [InMemory(text), AsBase64(raw)]
+            text = b'"}'
     parts.append(InMemory(text + b"]}"))
     return parts
 

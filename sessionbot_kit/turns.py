@@ -1,73 +1,68 @@
 """One turn at a time in each session, in order of arrival; sessions side by side.
 
-    a row from the inbox -> its session's queue -> offered to a kernel -> result -> one commit
-                                                                              -> courier
+    a row from the inbox -> its session's queue -> answered (`answering.py`), however often it takes
 
-A session that is silent costs nothing: a queue exists only while something is in it. What is
-committed is committed whole: the inbox row is done, the conversation is longer, the variables are
-new, and the replies are in the outbox; or none of it is.
+A session that is silent costs nothing: a queue exists only while something is in it. A turn whose
+kernel died is offered again; the second time it runs alone, so that it can harm nobody else, and
+when it has ended its process three times while alone it is set aside. How often is counted on the
+disk, but only from the second try on: a turn that goes well pays nothing for it.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import timedelta
+from typing import Final
 
-from sessionbot_kit.courier import Courier
+from sessionbot_kit.answering import Answering
 from sessionbot_kit.crew import Crew
-from sessionbot_kit.errors import KitError, LinkClosed, StaleLease, StoreError
-from sessionbot_kit.events import Failed, Feed, Offered, Said
-from sessionbot_kit.link import Link, Offer, Result
+from sessionbot_kit.errors import LinkClosed, StaleLease, StoreConflict, StoreError
+from sessionbot_kit.events import Failed, Feed
 from sessionbot_kit.logs import correlated
-from sessionbot_kit.models import IncomingMessage, OutgoingMessage
-from sessionbot_kit.routes import Choice
-from sessionbot_kit.store import InboxRow, Lease, NewMessage, OutboxRow, Store, Turn
-from sessionbot_kit.switchboard import Switchboard
+from sessionbot_kit.store import InboxRow, Store
+from sessionbot_kit.switchboard import KernelLeft
+from sessionbot_kit.timers import Clock
 
 log = logging.getLogger(__name__)
 
-APOLOGY = "Sorry, something went wrong here. It has been noted."
-LONGEST_WAIT_S = 30.0
+FIRST_WAIT_S: Final = 0.1
+LONGEST_WAIT_S: Final = 30.0
+
+ALONE_FROM: Final = 2  # the second time that it is offered again
+DEATHS_ALONE: Final = 3
 
 
 @dataclass(slots=True)
 class _Queue:
     rows: deque[InboxRow] = field(default_factory=deque)
     empty: asyncio.Future[None] | None = None  # somebody waits for it
+    suspect: bool = False  # its first row may have ended the process before
 
 
 class Turns:
     """Answers what is in the inbox."""
 
-    def __init__(
-        self,
-        store: Store,
-        lease: Lease,
-        switchboard: Switchboard,
-        courier: Courier,
-        feed: Feed,
-        *,
-        window: int = 20,
-        count_tokens: Callable[[str], int],
-    ) -> None:
+    def __init__(self, store: Store, answering: Answering, feed: Feed, clock: Clock) -> None:
         self._store = store
-        self._lease = lease
-        self._switchboard = switchboard
-        self._courier = courier
+        self._answering = answering
         self._feed = feed
-        self._window = window
-        self._count_tokens = count_tokens
+        self._clock = clock
         self._crew = Crew("turns")
         self._queues: dict[str, _Queue] = {}
 
-    def add(self, row: InboxRow) -> None:
+    def take_up(self, rows: Iterable[InboxRow], *, crashed: bool) -> None:
+        """Go on with what was left; after a crash, the first of each session may be the reason."""
+        for row in rows:
+            self.add(row, suspect=crashed and row.session_id not in self._queues)
+
+    def add(self, row: InboxRow, *, suspect: bool = False) -> None:
         """Answer a row after those that its session has waiting."""
         if (queue := self._queues.get(row.session_id)) is not None:
             queue.rows.append(row)
             return
-        self._queues[row.session_id] = queue = _Queue(deque([row]))
+        self._queues[row.session_id] = queue = _Queue(deque([row]), suspect=suspect)
         self._crew.start(self._work(row.session_id, queue), f"session {row.session_id}")
 
     async def settle(self, session_id: str | None = None) -> None:
@@ -82,6 +77,7 @@ class Turns:
     async def stop(self, *, drain_s: float = 0.0) -> None:
         """Give running turns a moment; what is not answered stays in the inbox."""
         await self._crew.stop(drain_s=drain_s)
+        await self._answering.stop()
         self._queues.clear()
 
     def __len__(self) -> int:
@@ -98,6 +94,7 @@ class Turns:
                 except Exception:  # a turn is a boundary: the next message must be answered
                     log.exception("turn broke off", extra={"turn": row.id})
                 queue.rows.popleft()
+                queue.suspect = False
         finally:
             del self._queues[session_id]
             if queue.empty is not None and not queue.empty.done():
@@ -105,129 +102,32 @@ class Turns:
 
     async def _answer(self, queue: _Queue) -> None:
         """Answer the first row, however often the kernel dies or the store is away."""
-        row = queue.rows[0]
-        wait_s = 0.1
+        row, died, tries = queue.rows[0], queue.suspect, 0
+        wait_s = FIRST_WAIT_S
         while True:
             try:
-                return await self._run(row)
+                if died:
+                    if row.attempts >= ALONE_FROM + DEATHS_ALONE - 1:
+                        return await self._answering.set_aside(row)
+                    row = replace(row, attempts=await self._store.attempt(row.id))
+                    died = False
+                tries += 1
+                alone = row.attempts >= ALONE_FROM
+                return await self._answering.answer(row, attempt=tries, alone=alone)
             except LinkClosed as error:
                 log.warning("turn is offered again", extra={"turn": row.id, "error": str(error)})
-                row = replace(row, attempts=row.attempts + 1)
+                died = not isinstance(error, KernelLeft)
             except StaleLease as error:
                 _tell(queue, error)
+                raise
+            except StoreConflict:
                 raise
             except StoreError as error:
                 log.error("turn waits for the store", extra={"turn": row.id, "error": str(error)})
                 self._feed.tell(Failed(turn=row.id, session=row.session_id, error=str(error)))
                 _tell(queue, error)
-                await asyncio.sleep(wait_s)
+                await self._clock.sleep_until(self._clock.now() + timedelta(seconds=wait_s))
                 wait_s = min(wait_s * 2, LONGEST_WAIT_S)
-
-    async def _run(self, row: InboxRow) -> None:
-        message = row.message
-        choice = await self._switchboard.serving(message.content)
-        if choice is None:
-            log.info("nobody answers", extra={"turn": row.id})
-            await self._commit(row, None, None)
-            return
-        offer = await self._offer(row, choice)
-        self._feed.tell(
-            Offered(
-                turn=row.id,
-                session=row.session_id,
-                plugin=offer.plugin,
-                kernel=self._switchboard.kernel_name(choice.by),
-                attempt=offer.attempt,
-            )
-        )
-        result = await self._switchboard.ask(choice.by, offer)
-        await self._commit(row, choice, result)
-
-    async def _offer(self, row: InboxRow, choice: Choice[Link]) -> Offer:
-        session = await self._store.session(row.session_id)
-        if session is None:
-            raise KitError(f"the session {row.session_id} of a waiting message is gone")
-        return Offer(
-            turn=row.id,
-            attempt=row.attempts + 1,
-            epoch=self._lease.epoch,
-            plugin=choice.route.plugin,
-            session_id=session.id,
-            message=row.message.model_copy(
-                update={"content": choice.content, "raw_content": row.message.content}
-            ),
-            variables=session.variables,
-            window=await self._store.tail(session.id, self._window),
-        )
-
-    async def _commit(
-        self, row: InboxRow, choice: Choice[Link] | None, result: Result | None
-    ) -> None:
-        plugin = choice.route.plugin if choice is not None else None
-        replies = result.replies if result is not None else ()
-        error = result.error if result is not None else None
-        if error is not None:
-            log.error(
-                "turn failed",
-                extra={
-                    "turn": row.id,
-                    "plugin": plugin,
-                    "message_id": row.message.id,
-                    "error": error,
-                },
-            )
-            self._feed.tell(Failed(turn=row.id, session=row.session_id, error=error))
-            replies = (row.message.reply(APOLOGY, id=f"{row.id}/0"),)
-        now = datetime.now(UTC)
-        await self._store.commit(
-            Turn(
-                inbox_id=row.id,
-                session_id=row.session_id,
-                epoch=self._lease.epoch,
-                messages=(
-                    self._heard(row.message),
-                    *(self._spoken(reply, now) for reply in replies),
-                ),
-                variables=result.variables if result is not None else None,
-                replies=replies,
-                error=error,
-            )
-        )
-        self._feed.tell(
-            Said(
-                turn=row.id,
-                session=row.session_id,
-                plugin=plugin,
-                replies=replies,
-                plugin_ms=result.ms if result is not None else 0.0,
-            )
-        )
-        log.info(
-            "turn done",
-            extra={"turn": row.id, "plugin": plugin},
-        )
-        for reply in replies:
-            self._courier.post(
-                OutboxRow(id=reply.id or "", session_id=row.session_id, message=reply)
-            )
-
-    def _heard(self, message: IncomingMessage) -> NewMessage:
-        return NewMessage(
-            role="user",
-            content=message.content,
-            timestamp=message.timestamp,
-            tokens=self._count_tokens(message.content),
-            media=message.media,
-        )
-
-    def _spoken(self, reply: OutgoingMessage, now: datetime) -> NewMessage:
-        return NewMessage(
-            role="assistant",
-            content=reply.content,
-            timestamp=now,
-            tokens=self._count_tokens(reply.content),
-            media=reply.media,
-        )
 
 
 def _tell(queue: _Queue, error: StoreError) -> None:

@@ -57,9 +57,9 @@ def documents(draw: st.DrawFn) -> Message:
     document = draw(st.dictionaries(keys, VALUES, max_size=4))
     if draw(st.booleans()):
         others = st.dictionaries(TEXTS.filter(lambda key: key != "content"), VALUES, max_size=2)
-        files = draw(st.lists(others, max_size=3))
+        files: list[Message] = [*draw(st.lists(others, max_size=3))]
         for file in files:
             if draw(st.booleans()):
-                file["content"] = draw(CONTENTS)  # type: ignore[assignment]  # bytes are content too
+                file["content"] = draw(CONTENTS)
         document["attachments"] = files
     return document

@@ -1,9 +1,13 @@
 """What all tests share: hypothesis profiles, and what is said of tests that cannot run here."""
 
+import logging
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
+from sessionbot_kit.testing import talk as talk
 from tests.machine import pytest_collection_modifyitems as pytest_collection_modifyitems
 from tests.machine import pytest_unconfigure as pytest_unconfigure
 
@@ -15,3 +19,14 @@ settings.register_profile("fuzz", settings.get_profile("house"), max_examples=5_
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "house")
 )
+
+
+@pytest.fixture(autouse=True)
+def _lines_go_where_they_went() -> Iterator[None]:
+    """A test of a door decides where log lines go; the next test begins as if it had not."""
+    root, room = logging.getLogger(), logging.getLogger("sessionbot_kit")
+    before = root.handlers[:], root.level, room.level
+    yield
+    root.handlers[:], level, room_level = before
+    root.setLevel(level)
+    room.setLevel(room_level)

@@ -27,6 +27,9 @@ class CuttingProxy:
         self.slice_bytes: Choose = lambda: 65_536
         self.cut_after: Choose | None = None
         self.swallowing = False
+        self.swallow_after: int | None = None
+        self.swallowed = asyncio.Event()
+        self.passed = 0
         self.called = asyncio.Event()
         self._open: set[Passage] = set()
         self._crew = Crew("proxy")
@@ -90,6 +93,10 @@ class Passage:
             while self._open and (data := await reader.read(proxy.slice_bytes())):
                 if proxy.latency_s:
                     await asyncio.sleep(proxy.latency_s)
+                proxy.passed += len(data)
+                if proxy.swallow_after is not None and proxy.passed > proxy.swallow_after:
+                    proxy.swallowed.set()
+                    proxy.swallowing = True
                 if proxy.swallowing:
                     continue
                 if self._left is not None and self._left <= len(data):

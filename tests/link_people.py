@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import UnionType
 from typing import Any, Literal
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -64,10 +65,13 @@ class Hall:
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.server.port}"
 
-    async def link(self) -> WebSocketLink:
-        link = await self.links.get()
-        assert isinstance(link, WebSocketLink)
-        return link
+    async def link(self, session: str | None = None) -> WebSocketLink:
+        """The next link that was made, or the next of a session."""
+        while True:
+            link = await self.links.get()
+            assert isinstance(link, WebSocketLink)
+            if session in (None, link.exchange.wire.session):
+                return link
 
 
 @asynccontextmanager
@@ -85,7 +89,7 @@ async def joined(
     url = place.url if port is None else f"ws://127.0.0.1:{port}"
     options.setdefault("backoff", at_once())
     async with connect_link(url, **options) as kernel_end:
-        yield await place.link(), kernel_end
+        yield await place.link(kernel_end.exchange.wire.session), kernel_end
 
 
 @asynccontextmanager
@@ -122,12 +126,12 @@ class RawPeer:
         assert isinstance(answer, Greeting)
         return answer
 
-    async def hear(self) -> Control:
-        """The next control value; messages are passed over."""
+    async def hear(self, kind: type[Control] | UnionType = Control) -> Control:
+        """The next control value of a kind; everything else is passed over."""
         while True:
             data = await self.socket.recv(decode=False)
-            if b"$" in data[:20] and (control := self.codec.feed(data, 0.0)) is not None:
-                return control
+            if b"$" in data[:20] and isinstance(found := self.codec.feed(data, 0.0), kind):
+                return found
 
     async def how_it_ends(self) -> int | None:
         """Read on until the server closes; the close code."""
@@ -148,5 +152,6 @@ async def raw_peer(
         additional_headers=headers,
         compression=None,
         proxy=None,
+        close_timeout=0.1,
     ) as socket:
         yield RawPeer(socket)

@@ -20,6 +20,7 @@ from sessionbot_kit.errors import (
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+UNKNOWN = "this token is not known; ask for a new session"
 
 
 def test_a_token_has_256_bits_and_is_safe_in_a_url() -> None:
@@ -32,6 +33,7 @@ def test_only_the_hash_of_a_token_is_stored() -> None:
     row = stored("secret", "s1", NOW, lives_s=60)
     assert "secret" not in repr(row)
     assert (row.hash, row.expires_at) == (hashed("secret"), NOW + timedelta(seconds=60))
+    assert row.created_at == NOW
     assert stored("secret", "s1", NOW).expires_at is None
 
 
@@ -43,9 +45,10 @@ def test_a_good_token_is_let_in() -> None:
 def test_four_refusals_are_told_apart() -> None:
     good = stored("t", "s1", NOW, lives_s=60)
     later = NOW + timedelta(seconds=60)
-    cases: list[tuple[type[AccessError], str]] = []
+    cases: list[tuple[type[AccessError], str, str]] = []
     for token, row, state, of, now in (
         ("t", None, None, "s1", NOW),
+        ("t", good, None, "s1", NOW),
         ("x", good, "active", "s1", NOW),
         ("t", good, "active", "s1", later),
         ("t", good, "active", "s2", NOW),
@@ -54,15 +57,29 @@ def test_four_refusals_are_told_apart() -> None:
     ):
         with pytest.raises(AccessError) as error:
             check(token, row, state, of=of, now=now)  # type: ignore[arg-type]  # a table of cases
-        cases.append((type(error.value), error.value.code))
+        cases.append((type(error.value), error.value.code, str(error.value)))
     assert cases == [
-        (TokenUnknown, "token_unknown"),
-        (TokenUnknown, "token_unknown"),
-        (TokenExpired, "token_expired"),
-        (TokenForeign, "token_foreign"),
-        (TokenEnded, "session_ended"),
-        (TokenEnded, "session_ended"),
+        (TokenUnknown, "token_unknown", UNKNOWN),
+        (TokenUnknown, "token_unknown", UNKNOWN),
+        (TokenUnknown, "token_unknown", UNKNOWN),
+        (TokenExpired, "token_expired", "this token expired at 2026-01-01 00:01 UTC; log in"),
+        (
+            TokenForeign,
+            "token_foreign",
+            "this token opens another session; use the one of this session",
+        ),
+        (
+            TokenEnded,
+            "session_ended",
+            "the session of this token is expired; begin a new one",
+        ),
+        (TokenEnded, "session_ended", "the session of this token is closed; begin a new one"),
     ]
+
+
+def test_a_lone_surrogate_is_only_another_wrong_token() -> None:
+    with pytest.raises(TokenUnknown):
+        check("\ud800", None, None, of=None, now=NOW)
 
 
 @given(st.text())
@@ -89,8 +106,11 @@ def test_sixty_messages_a_minute_are_let_in_and_the_next_one_waits_a_second() ->
     with pytest.raises(RateLimited, match=r"more than 60 messages a minute; wait 1\.0 s") as error:
         limiter.take("s")
     assert (error.value.retry_after, error.value.code) == (1.0, "rate_limited")
-    clock.now += 1
+    clock.now += 1.25
     limiter.take("s")
+    with pytest.raises(RateLimited) as error:
+        limiter.take("s")
+    assert error.value.retry_after == 0.75
 
 
 def test_each_session_has_a_limit_of_its_own() -> None:

@@ -102,7 +102,7 @@ async def test_a_plugin_that_fails_apologizes_and_changes_nothing(
 async def test_nobody_answers_what_nobody_wants_and_it_is_remembered_all_the_same() -> None:
     @plugin("!past")
     async def past(chat: Chat) -> list[str]:
-        return [line.content for line in chat.history()]
+        return [line.content for line in await chat.history()]
 
     async with Bot(past) as bot:
         assert await bot.hear("only a remark") == []

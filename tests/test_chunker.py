@@ -3,6 +3,7 @@
 import io
 import json
 import zlib
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -218,7 +219,8 @@ def test_a_chunker_has_a_default_for_everything() -> None:
 
 def test_the_message_that_was_given_is_left_alone() -> None:
     message = with_files(b"cat")
-    for codec in ("text", "binary"):
+    codecs: list[Any] = ["text", "binary"]
+    for codec in codecs:
         list(Chunker(codec=codec).split(message, "m1"))
     assert message == with_files(b"cat")
 
@@ -242,10 +244,8 @@ def test_only_fragment_errors_leave_feed_for_damaged_frames(
         damaged = bytearray(frame)
         for _ in range(data.draw(st.integers(0, 2))):
             damaged[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
-        try:
+        with suppress(FragmentError):
             reassembler.feed(damaged, 0.0)
-        except FragmentError as error:
-            assert str(error)
         assert 0 <= reassembler.held_bytes <= 1200
 
 
@@ -261,7 +261,5 @@ def test_a_damaged_attachment_never_passes(content: bytes, at: int) -> None:
 
 def _feed(frame: bytes | str) -> None:
     for reassembler in (Reassembler(), reader()):
-        try:
+        with suppress(FragmentError):
             reassembler.feed(frame, 0.0)
-        except FragmentError as error:
-            assert str(error)

@@ -178,3 +178,33 @@ def test_the_door_opens_without_the_extras(shell: Shell) -> None:
     code = f"import sys, sessionbot_kit.cli; print(*(set('{extras}'.split()) & set(sys.modules)))"
     done = shell(f"'{sys.executable}' -c \"{code}\"")
     assert (done.stdout, done.stderr) == ("\n", "")
+
+
+def test_schema_writes_what_is_checked_in(tmp_path: Path) -> None:
+    assert main(["schema", "--folder", "out"]) == 0
+    for path in (ROOT / "docs" / "schema").iterdir():
+        assert (tmp_path / "out" / path.name).read_text("utf-8") == path.read_text("utf-8")
+
+
+def test_sessions_can_be_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sessions", "list"]) == 0
+    assert "(none)" in capsys.readouterr().out
+
+
+def test_an_identity_is_made_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["identity", "new"]) == 0
+    made = capsys.readouterr().out.splitlines()[0]
+    assert main(["identity", "show"]) == 0
+    assert capsys.readouterr().out.strip() == made
+    assert len(made) == 66
+
+
+def test_an_identity_without_its_extra_names_the_extra(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in [name for name in sys.modules if "session_messenger" in name]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "nacl", None)
+    said = complaint(capsys, "identity", "show", status=2)
+    assert "the Session messenger needs nacl" in said
+    assert "sessionbot-kit[session]" in said

@@ -221,8 +221,8 @@ class Words:
 
 
 def test_a_summary_is_cut_and_counted_with_the_tokenizer_of_its_conversation() -> None:
-    made = Plan(1, 9, 9, 2).accept("one two three", NOW, Words())
-    assert (made.text, made.tokens) == ("one two…", 2)
+    made = Plan(1, 9, 9, 2).accept("alphabet betas gamma", NOW, Words())
+    assert (made.text, made.tokens) == ("alphabet betas…", 2)
 
 
 def test_a_summary_of_summaries_is_one_level_higher() -> None:

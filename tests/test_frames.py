@@ -4,15 +4,27 @@ import copy
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sessionbot_kit.errors import MessageError, WireError
-from sessionbot_kit.frames import ADAPTERS, conversation_of, from_document, to_document
-from sessionbot_kit.link import Bye, Event, Frame, Hello, Offer, Result
+from sessionbot_kit.frames import ADAPTERS, conversation_of, from_document, media_bytes, to_document
+from sessionbot_kit.journal import Entry, Later, Progress
+from sessionbot_kit.link import (
+    Bye,
+    Event,
+    Frame,
+    Hello,
+    Offer,
+    Result,
+    Step,
+    Stepped,
+    Watch,
+    Watched,
+)
 from sessionbot_kit.models import IncomingMessage, Media, OutgoingMessage, StoredMessage
 from sessionbot_kit.routes import Route
 
@@ -48,6 +60,12 @@ stored = st.builds(
     media=media,
 )
 numbers = st.integers(0, 2**63 - 1)
+moments = st.datetimes(timezones=st.just(UTC))
+entries = st.lists(
+    st.builds(Entry, kind=ids, name=texts, value=st.none() | variables, turn=ids, said=numbers),
+    max_size=3,
+).map(tuple)
+laters = st.lists(st.builds(Later, due=moments, text=texts), max_size=2).map(tuple)
 frames = st.one_of(
     st.builds(
         Hello,
@@ -65,7 +83,26 @@ frames = st.one_of(
         message=incoming,
         variables=variables,
         window=st.lists(stored, max_size=3).map(tuple),
+        now=moments,
+        seed=numbers,
+        journal=entries,
+        timed_out=st.booleans(),
     ),
+    st.builds(
+        Step,
+        turn=ids,
+        attempt=numbers,
+        epoch=numbers,
+        progress=st.builds(
+            Progress,
+            entries=entries,
+            replies=st.lists(outgoing, max_size=3).map(tuple),
+            variables=st.none() | variables,
+            later=laters,
+            anew=st.booleans(),
+        ),
+    ),
+    st.builds(Stepped, turn=ids, attempt=numbers, epoch=numbers, ok=st.booleans()),
     st.builds(
         Result,
         turn=ids,
@@ -75,8 +112,16 @@ frames = st.one_of(
         variables=st.none() | variables,
         error=st.none() | texts,
         ms=st.floats(0, 1e6),
+        asks=st.booleans(),
+        timeout_s=st.none() | st.floats(0, 1e6),
+        entries=entries,
+        later=laters,
+        anew=st.booleans(),
+        changed=st.none() | texts,
     ),
     st.builds(Event, turn=ids, kind=ids, detail=variables),
+    st.builds(Watch, what=ids),
+    st.builds(Watched, what=ids, events=st.lists(variables).map(tuple), lost=numbers),
     st.builds(Bye, reason=texts),
 )
 
@@ -132,12 +177,30 @@ def test_reading_changes_nothing_that_the_caller_sees_at_the_top() -> None:
     assert document == {"type": "bye", "reason": "done"}
 
 
-@pytest.mark.parametrize(
-    "media", [picture(path=Path("/etc/passwd")), picture(url="http://10.0.0.1/")]
-)
-def test_media_that_only_point_somewhere_are_not_sent(media: Media) -> None:
-    with pytest.raises(MessageError, match=r"cat\.png points to .* read it first"):
-        to_document(offer(media))
+def test_media_that_are_elsewhere_are_not_sent() -> None:
+    with pytest.raises(
+        MessageError, match=r"cat\.png is at http://10\.0\.0\.1/; .* fetch it first"
+    ):
+        to_document(offer(picture(url="http://10.0.0.1/")))
+
+
+def test_a_file_of_ours_is_sent_as_its_bytes_and_its_path_stays_here(tmp_path: Path) -> None:
+    document = to_document(offer(picture(path=tmp_path / "cat.png", url="http://10.0.0.1/")))
+    assert document["attachments"] == [{"content": tmp_path / "cat.png"}]
+    assert document["message"]["media"][0]["path"] is None
+    assert document["message"]["media"][0]["url"] is None
+
+
+def test_a_file_that_was_written_for_an_attachment_becomes_the_path_of_its_media() -> None:
+    document = to_document(offer(picture(data=b"\xff")))
+    document["attachments"] = [{"content": Path("/spool/link-1")}]
+    assert from_document(document) == offer(picture(path=Path("/spool/link-1")))
+
+
+def test_how_much_is_media_is_known_before_it_is_laid_out(tmp_path: Path) -> None:
+    (tmp_path / "cat.png").write_bytes(b"12345")
+    assert media_bytes(offer(picture(data=b"123"), picture(path=tmp_path / "cat.png"))) == 8
+    assert media_bytes(offer(picture(sha256="0" * 64))) == media_bytes(Bye()) == 0
 
 
 @pytest.mark.parametrize("field", ["path", "url"])
@@ -230,6 +293,7 @@ def test_frames_of_a_session_and_of_a_turn_stay_in_order() -> None:
     assert conversation_of(offer()) == "session s1"
     assert conversation_of(Result("t", 1, 1)) == conversation_of(Event("t", "typing")) == "turn t"
     assert conversation_of(Hello("b", "k")) == "hello"
+    assert conversation_of(Watch()) == conversation_of(Watched("wire")) == "watch"
 
 
 def test_bye_is_in_order_with_everything() -> None:
@@ -237,4 +301,5 @@ def test_bye_is_in_order_with_everything() -> None:
 
 
 def test_every_kind_of_frame_has_its_document() -> None:
-    assert set(ADAPTERS) == {"hello", "offer", "result", "event", "bye"}
+    kinds = {kind.__name__.lower() for kind in get_args(Frame)}
+    assert set(ADAPTERS) == kinds

@@ -166,18 +166,29 @@ def test_a_size_that_the_other_side_does_not_take_is_refused(size: int) -> None:
     assert lanes.push(69_999, "a") == 1
 
 
-def test_it_is_full_by_count_or_by_bytes_until_something_is_acknowledged() -> None:
-    lanes = Lanes(max_messages=2, max_bytes=100)
+def test_it_is_full_by_count_until_something_is_acknowledged() -> None:
+    lanes = Lanes(max_messages=2)
     lanes.resume(Report(), PLENTY)
-    lanes.push(99, "a")
-    assert not lanes.full
+    lanes.push(1, "a")
+    assert not lanes.full(1)
     lanes.push(1, "b")
-    assert lanes.full
+    assert lanes.full(1)
     sent(lanes)
     lanes.acknowledge(1, ())
-    assert not lanes.full
-    lanes.push(99, "c")
-    assert lanes.full
+    assert not lanes.full(1)
+
+
+def test_it_is_full_of_bytes_for_long_messages_and_never_for_short_ones() -> None:
+    lanes = Lanes(max_bytes=200_000)
+    lanes.resume(Report(), PLENTY)
+    lanes.push(199_999, "a")
+    assert not lanes.full(10**9)
+    lanes.push(1, "b")
+    assert lanes.full(FRAGMENT_BYTES + 1)
+    assert not lanes.full(FRAGMENT_BYTES)
+    sent(lanes)
+    lanes.acknowledge(1, ())
+    assert not lanes.full(FRAGMENT_BYTES + 1)
 
 
 def test_it_is_idle_when_everything_has_left() -> None:

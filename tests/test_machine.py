@@ -7,6 +7,7 @@ import pytest
 from tests.machine import NEEDS, Need, missing_needs
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.timeout(300)  # each starts another pytest
 
 ROOT = Path(__file__).parents[1]
 CONFTEST = f"""

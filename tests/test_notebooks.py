@@ -11,6 +11,8 @@ import pytest
 from checks.files import ROOT, project_files
 from checks.notebooks import WIDGET_VIEW, regenerate, tidy
 
+pytestmark = pytest.mark.timeout(300)  # each starts another pytest and a Jupyter kernel
+
 NOTEBOOKS = [
     path for path in project_files(ROOT, ".ipynb") if path.is_relative_to(ROOT / "notebooks")
 ]
@@ -45,7 +47,6 @@ def saved(folder: Path, source: str, output: str) -> Path:
     return path
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "notebook", NOTEBOOKS, ids=[path.relative_to(ROOT).as_posix() for path in NOTEBOOKS]
 )

@@ -11,7 +11,6 @@ from sessionbot_kit.dialog import Chat
 from sessionbot_kit.extension import plugin
 from sessionbot_kit.link import Offer, Result
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, StoredMessage
-from sessionbot_kit.registry import Registry
 from sessionbot_kit.runner import run
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -37,7 +36,7 @@ async def turn(function: Any, *, timeout_s: float = 10.0, **offered: Any) -> Res
         message=MESSAGE,
         **offered,
     )
-    return await run(Registry([under_test]), offer, timeout_s=timeout_s)
+    return await run(under_test, offer, timeout_s=timeout_s)
 
 
 def texts(result: Result) -> list[str]:
@@ -77,12 +76,19 @@ async def test_an_async_iterator_is_said_part_by_part() -> None:
     assert texts(await turn(stream)) == ["one", "two"]
 
 
-async def test_what_was_said_comes_before_what_is_returned() -> None:
-    def talk(chat: Chat) -> str:
+async def test_a_verb_without_await_is_told_where_await_belongs() -> None:
+    async def hasty(chat: Chat) -> str:
         chat.say("first")
         return "then"
 
-    assert texts(await turn(talk)) == ["first", "then"]
+    def hastier(chat: Chat) -> str:
+        chat.ask("Where?")
+        return "there"
+
+    assert "write `await chat.say(...)`" in ((await turn(hasty)).error or "")
+    assert "write `async def under_test` and `await chat.ask(...)`" in (
+        (await turn(hastier)).error or ""
+    )
 
 
 async def test_an_answer_may_go_to_another_chat() -> None:
@@ -128,8 +134,8 @@ async def test_the_window_is_the_history() -> None:
         for n in (1, 2, 3)
     )
 
-    def last(chat: Chat) -> str:
-        return " ".join(line.content for line in chat.history(2))
+    async def last(chat: Chat) -> str:
+        return " ".join(line.content for line in await chat.history(2))
 
     assert texts(await turn(last, window=window)) == ["2 3"]
 
@@ -199,5 +205,5 @@ async def test_no_turn_says_more_than_a_thousand_things() -> None:
 
 async def test_a_plugin_that_has_gone_is_an_error_with_its_name() -> None:
     offer = Offer(turn="t", attempt=1, epoch=1, plugin="gone", session_id="s", message=MESSAGE)
-    result = await run(Registry(), offer, timeout_s=1)
+    result = await run(None, offer, timeout_s=1)
     assert "the plugin gone is not here any more" in (result.error or "")

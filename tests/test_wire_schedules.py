@@ -32,7 +32,7 @@ class TwoPeers(RuleBasedStateMachine):
     @rule(side=sides, size=sizes, conversation=conversations)
     def push(self, side: str, size: int, conversation: str | None) -> None:
         peer = self.peer(side)
-        if peer.met and not peer.wire.lanes.full:
+        if peer.met and not peer.wire.lanes.full(size):
             self.made += 1
             message = Message(self.made, size, conversation)
             peer.push(message)

@@ -22,6 +22,7 @@ from sessionbot_kit.store import ENDED, Loaded, SessionRef
 from sessionbot_kit.tables import Card, Table
 
 SHOWN_LINES: Final = 20
+SHOWN_SESSIONS: Final = 100
 
 
 class Conversation(Session):
@@ -133,6 +134,8 @@ class Conversation(Session):
             f"<session {self.seq} {spelled(self.key)}: {self.state}, {self.message_count} messages>"
         )
 
+    __str__ = __repr__
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         card, table = self.card(), self.table()
         return {
@@ -184,10 +187,11 @@ class SessionTable(list[Session]):
                 session.totals.tokens,
                 f"{session.last_activity:%Y-%m-%d %H:%M}",
             )
-            for session in self
+            for session in self[:SHOWN_SESSIONS]
         ]
         columns = ("#", "session", "state", "messages", "tokens", "last spoken (UTC)")
-        return Table("Sessions", columns, rows)
+        more = len(self) - len(rows)
+        return Table("Sessions", columns, rows, f"and {more:,} more" if more else "")
 
     def __repr__(self) -> str:
         return self.table().text()

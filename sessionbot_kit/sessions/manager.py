@@ -7,8 +7,8 @@
 The one rule to remember: each of these is one transaction, so it has happened or it has not.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,14 +26,14 @@ from sessionbot_kit.sessions.conversation import (
     spelled,
 )
 from sessionbot_kit.sessions.handover import Handover
-from sessionbot_kit.sessions.janitor import Archive, Cleanup, Janitor, Observe, sweep
+from sessionbot_kit.sessions.janitor import Archive, Cleanup, Observe, sweep
 from sessionbot_kit.sessions.merging import MergeReport
+from sessionbot_kit.sessions.opening import Opening
 from sessionbot_kit.sessions.policy import SessionPolicy
 from sessionbot_kit.sessions.revision import ending, every_line, found, revise
 from sessionbot_kit.sessions.talking import Talking
 from sessionbot_kit.sessions.transcript import Format, Transcript, read_transcript, written
 from sessionbot_kit.store import ENDED, Change, Loaded, SessionRef, Store
-from sessionbot_kit.stores import open_store
 
 
 class SessionManager(Talking, Belongings):
@@ -42,17 +42,23 @@ class SessionManager(Talking, Belongings):
     def __init__(self, store: Store, policy: SessionPolicy | None = None) -> None:
         super().__init__(store, policy)
         self.rate = RateLimiter(self.policy.limits.per_minute)
+        self.opened: AsyncExitStack | None = None
 
     @classmethod
-    @asynccontextmanager
-    async def open(
-        cls, url: str | Path | None = None, policy: SessionPolicy | None = None
-    ) -> AsyncIterator[Self]:
-        """Open a store for this manager alone; a janitor sweeps every hour until it is closed."""
-        policy = policy or SessionPolicy()
-        store = open_store(url, cached_sessions=policy.limits.loaded, clock=policy.clock)
-        async with store, Janitor(store, policy):
-            yield cls(store, policy)
+    def open(
+        cls, url: str | Path | None = None, policy: SessionPolicy | None = None, **settings: Any
+    ) -> Opening[Self]:
+        """Open a store for this manager alone, and sweep it every hour: `async with` or `await`.
+
+        Without a policy it may be given in plain settings: `profile="mybot", token_limit=8000`.
+        """
+        return Opening(cls, url, policy, settings)
+
+    async def close(self) -> None:
+        """Close what `open` has opened."""
+        opened, self.opened = self.opened, None
+        if opened is not None:
+            await opened.aclose()
 
     # Ends and beginnings
 
@@ -171,9 +177,12 @@ class SessionManager(Talking, Belongings):
 
     def __getitem__(self, ref: SessionRef) -> Conversation:
         """A session that is in memory, by id, number, key or `interface/chat/user`."""
-        for loaded in self.store.loaded().values():
+        memory = self.store.loaded()
+        if isinstance(ref, str) and ref in memory:
+            return conversation(memory[ref], self.policy)
+        for loaded in memory.values():
             session = loaded.session
-            if ref in (session.id, session.seq, session.key, spelled(session.key)):
+            if ref in (session.seq, session.key, spelled(session.key)):
                 return conversation(loaded, self.policy)
         raise KeyError(f"{ref!r} is not in memory; await sessions.get_session({ref!r})")
 

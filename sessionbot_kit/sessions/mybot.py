@@ -57,6 +57,9 @@ class MyBotSessions:
             "hasSummaries": window.has_summaries,
         }
 
+    async def summarizeSession(self, id: int | str) -> Conversation | None:
+        return await _known(self.manager.summarize(id))
+
     async def clearMessages(self, id: int | str) -> Conversation | None:
         return await _known(self.manager.clear_messages(id))
 

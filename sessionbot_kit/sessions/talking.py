@@ -58,10 +58,15 @@ class Talking(Finding):
             metadata=metadata or {},
         )
         await self.store.append(session.id, [line])
-        return conversation(await self._shortened(session.id), self.policy)
+        return await self.summarize(session.id)
 
-    async def _shortened(self, session_id: str) -> Loaded:
-        loaded = await found(self.store, session_id)
+    async def summarize(self, ref: SessionRef) -> Conversation:
+        """Summarize what has become too much, if something has; for those who append elsewhere."""
+        return conversation(await self._shortened(ref), self.policy)
+
+    async def _shortened(self, ref: SessionRef) -> Loaded:
+        loaded = await found(self.store, ref)
+        session_id = loaded.session.id
         if session_id in self._summarizing:  # somebody waits for its summary already
             return loaded
         self._summarizing.add(session_id)

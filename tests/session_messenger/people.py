@@ -80,13 +80,7 @@ async def talking(
 ) -> AsyncIterator[Person]:
     """Start a person's channel and let it listen, until the block ends."""
     settings = {"pace": Pace(fast_s=FAST_S, slow_s=FAST_S), **settings}
-    person = Person(
-        identity,
-        folder=folder,
-        seeds=network.seeds,
-        file_server=network.file_server_url,
-        **settings,
-    )
+    person = Person(identity, folder=folder, **network.address, **settings)
     await person.channel.start()
     listening = asyncio.create_task(person.channel.receive(person.deliver))
     try:

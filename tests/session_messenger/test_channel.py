@@ -8,7 +8,7 @@ import pytest
 
 from sessionbot_kit.channels.session_messenger import compose
 from sessionbot_kit.channels.session_messenger.channel import SessionMessenger
-from sessionbot_kit.channels.session_messenger.envelope import pack
+from sessionbot_kit.channels.session_messenger.envelope import pack, pad, seal, sign, wrap
 from sessionbot_kit.channels.session_messenger.events import (
     Approved,
     Expiry,
@@ -22,6 +22,8 @@ from sessionbot_kit.channels.session_messenger.events import (
 from sessionbot_kit.channels.session_messenger.identity import Identity
 from sessionbot_kit.channels.session_messenger.incoming import CHANNEL_TYPE, Manners
 from sessionbot_kit.channels.session_messenger.loopback import LoopbackNetwork
+from sessionbot_kit.channels.session_messenger.pace import Pace
+from sessionbot_kit.channels.session_messenger.protobuf import encode
 from sessionbot_kit.errors import SettingsError, UsageError
 from sessionbot_kit.models import Media, OutgoingMessage
 
@@ -73,6 +75,16 @@ async def test_an_answer_quotes_what_it_answers(one: Person, bot: Person) -> Non
     assert (await one.hears()).reply_to == question
 
 
+async def test_a_bot_that_has_spoken_looks_soon_for_the_answer(
+    network: LoopbackNetwork, one: Person, bob: Identity, tmp_path: Path
+) -> None:
+    patient = Pace(fast_s=0.01, slow_s=3_600.0)
+    async with talking(network, bob, tmp_path, pace=patient) as bot:
+        await bot.says(one.id, "How are you?")
+        await one.channel.send((await one.hears()).reply("Fine"))
+        assert (await bot.hears()).content == "Fine"
+
+
 @pytest.mark.parametrize("reply_to", ["17", f"{'05' + 'e' * 64}:5"])
 async def test_what_was_said_elsewhere_is_not_quoted(
     one: Person, bot: Person, reply_to: str
@@ -109,6 +121,27 @@ async def test_typing_reactions_receipts_and_unsends_are_seen(one: Person, bot: 
     assert (await one.sees(ReadSeen)).targets == (target,)
     assert await one.channel.delete(bot.id, id)
     assert await bot.sees(Unsent) == Unsent(target)
+
+
+async def test_a_reaction_to_the_bot_s_own_words_goes_to_the_person(
+    one: Person, bot: Person
+) -> None:
+    (id,) = (await bot.says(one.id, "Done")).ids
+    assert await bot.channel.react(one.id, id, "🎉")
+    assert (await one.sees(Reacted)).target == MessageId.parse(id)
+
+
+async def test_text_that_is_not_utf_8_arrives_as_text(
+    network: LoopbackNetwork, one: Person, bot: Person
+) -> None:
+    now = network.now_ms()
+    content = encode(compose.say("12345678", timestamp=now)).replace(
+        b"12345678", b"ab\xff\xfe\xc3(\x80c"
+    )
+    signed = sign(pad(content), one.channel.identity, bot.id)
+    record = wrap(seal(signed, bot.id, bytes(32)), now)
+    await one.channel._swarm.store(bot.id, record, ttl=60_000)
+    assert (await bot.hears()).content == "ab\ufffd\ufffd\ufffd(\ufffdc"
 
 
 async def test_a_stranger_s_request_is_answered_with_yes_once(one: Person, bot: Person) -> None:
@@ -158,7 +191,6 @@ async def test_a_message_that_disappears_is_answered_with_one_that_does(
     await one.channel._swarm.store(bot.id, record, ttl=60_000)
     message = await bot.hears()
     assert message.metadata == {"expires_after_s": 60}
-    await one.sees(Approved)
     await bot.channel.send(message.reply("Psst yourself"))
     assert (await one.sees(Said)).expiry == Expiry(2, 60)
 

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 from contextlib import suppress
 
 import pytest
@@ -113,3 +115,11 @@ def test_any_bytes_are_a_key_or_are_refused(key: bytes) -> None:
 def test_rubbish_is_not_unsealed(sealed: bytes) -> None:
     with pytest.raises(RecordError, match="does not open"):
         Identity(bytes(16)).unseal(sealed)
+
+
+def test_without_its_extra_the_messenger_says_what_to_install() -> None:
+    code = "import sys; sys.modules['nacl'] = None; "
+    code += "import sessionbot_kit.channels.session_messenger"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert last.endswith("needs nacl; pip install 'sessionbot-kit[session]'")

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -57,8 +58,9 @@ async def network() -> AsyncIterator[LoopbackNetwork]:
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> State:
-    return State.open(tmp_path / "state.db")
+def state(tmp_path: Path) -> Iterator[State]:
+    with State.open(tmp_path / "state.db") as state:
+        yield state
 
 
 @pytest.fixture
@@ -171,6 +173,43 @@ async def test_a_421_that_leads_nowhere_is_not_followed_for_ever(
     with pytest.raises(ChannelError, match="Try again later"):
         await client.store(ada.session_id, b"record", ttl=TTL)
     assert sum(len(node.calls) for node in network.nodes) < 50
+
+
+async def test_a_node_that_knows_nothing_of_its_own_swarm_is_passed_by(
+    client: SwarmClient, network: LoopbackNetwork, ada: Identity
+) -> None:
+    confused, *_ = nodes = swarm_of(network, ada)
+    confused.always = Codes(421, {"snodes": [node.describe() for node in nodes]})
+    for _ in range(10):
+        assert await client.store(ada.session_id, b"record", ttl=TTL)
+    assert confused.calls.count("store") <= 1
+
+
+async def test_a_node_that_failed_is_left_alone_for_a_while(
+    client: SwarmClient, network: LoopbackNetwork, ada: Identity
+) -> None:
+    broken = swarm_of(network, ada)[0]
+    broken.always = Refuses(500)
+    for _ in range(10):
+        assert await client.store(ada.session_id, b"record", ttl=TTL)
+    assert len(broken.calls) == 1
+
+
+@pytest.mark.parametrize(("age_s", "is_found"), [(660, True), (60, False)])
+async def test_nodes_newer_than_the_list_are_found_when_it_is_not_brand_new(
+    network: LoopbackNetwork, state: State, ada: Identity, age_s: int, is_found: bool
+) -> None:
+    async with client_of(network, state) as client:
+        await client.swarm_of(ada.session_id)
+    known, _ = state.nodes(local=True)
+    old = tuple(n for n in known if n.port not in {m.port for m in swarm_of(network, ada)})
+    state.set_nodes(old, int((time.time() - age_s) * 1000))
+    async with client_of(network, state) as client:
+        if is_found:
+            assert await client.store(ada.session_id, b"record", ttl=TTL)
+        else:
+            with pytest.raises(ChannelError, match="nobody knows the swarm"):
+                await client.store(ada.session_id, b"record", ttl=TTL)
 
 
 async def test_a_node_cannot_send_us_to_a_machine_that_no_seed_named(

@@ -1,6 +1,6 @@
 """How sessions look in a notebook and in a terminal."""
 
-from sessionbot_kit.sessions import SessionManager
+from sessionbot_kit.sessions import SessionManager, SessionTable
 from tests.sessions.conftest import Begin, Clock
 
 
@@ -46,7 +46,8 @@ async def test_a_session_shows_its_facts_and_its_newest_lines(
 
 
 async def test_a_session_is_one_line_in_a_list(begin: Begin) -> None:
-    assert repr([await begin()]) == "[<session 1 web/c1/u1: new, 0 messages>]"
+    session = await begin()
+    assert repr([session]) == f"[{session}]" == "[<session 1 web/c1/u1: new, 0 messages>]"
 
 
 async def test_a_long_session_says_how_much_it_does_not_show(
@@ -63,6 +64,12 @@ async def test_summaries_come_before_the_lines(sessions: SessionManager, begin: 
     for _ in range(25):
         session = await sessions.add_message(session.id, "user", "long " * 100)
     assert session.table().text().splitlines()[3].startswith("1-16  summary")
+
+
+async def test_a_long_table_says_how_many_it_does_not_show(begin: Begin) -> None:
+    table = SessionTable([await begin()] * 1_234)
+    assert repr(table).splitlines()[-1] == "and 1,134 more"
+    assert len(repr(table).splitlines()) == 104
 
 
 async def test_a_manager_shows_the_sessions_in_memory(

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -203,3 +204,16 @@ async def test_sessions_in_memory_are_found_without_waiting(
     sessions.store.unload()
     with pytest.raises(KeyError, match=r"is not in memory; await sessions.get_session"):
         sessions[session.id]
+
+
+async def test_more_sessions_than_fit_into_memory_are_unloaded_and_never_refused(
+    tmp_path: Path,
+) -> None:
+    async with SessionManager.open(tmp_path / "memory.db", loaded=3) as sessions:
+        for number in range(10):
+            session = await sessions.session_for(SessionKey("default", "web", "c", str(number)))
+            await sessions.add_message(session.id, "user", f"I am {number}")
+        stats = await sessions.get_stats()
+        assert (stats["active_sessions"], stats["cacheSize"]) == (10, 3)
+        context = await sessions.build_context(1)
+        assert context.messages == [{"role": "user", "content": "I am 0"}]

@@ -1,7 +1,6 @@
 """Sessions in which nobody speaks become idle, expire, and are removed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, time
 
@@ -13,6 +12,7 @@ from sessionbot_kit.sessions.janitor import Janitor, sweep
 from sessionbot_kit.sessions.transcript import Transcript
 from sessionbot_kit.store import InboxRow, NewMessage, Store
 from tests.sessions.conftest import Begin, Clock
+from tests.sessions.meanwhile import meanwhile
 
 HALF_AN_HOUR, WEEK, MONTH = 1_800, 604_800, 2_592_000
 
@@ -151,23 +151,6 @@ async def test_an_observer_is_told_what_happened(
     assert told == ["session.idle u1", "session.expire u1"]
 
 
-class Meanwhile:
-    """A store in whose ear somebody whispers before the first change."""
-
-    def __init__(self, store: Store, happens: Callable[[], Awaitable[object]]) -> None:
-        self._store = store
-        self._happens: Callable[[], Awaitable[object]] | None = happens
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
-
-    async def change(self, *changes: object, **more: object) -> object:
-        happens, self._happens = self._happens, None
-        if happens is not None:
-            await happens()
-        return await self._store.change(*changes, **more)  # type: ignore[arg-type]  # passed on
-
-
 async def test_a_session_that_is_written_to_meanwhile_does_not_expire(
     sessions: SessionManager, talk: Conversation, clock: Clock, policy: SessionPolicy
 ) -> None:
@@ -177,7 +160,7 @@ async def test_a_session_that_is_written_to_meanwhile_does_not_expire(
     async def speak() -> None:
         await store.append(talk.id, [NewMessage("user", "wait!", clock.now)])
 
-    cleanup = await sweep(Meanwhile(store, speak), policy)  # type: ignore[arg-type]  # a Store, but for its signature
+    cleanup = await sweep(meanwhile(store, speak), policy)
     assert cleanup == Cleanup()
     found = await sessions.get_session(talk.id)
     assert found is not None

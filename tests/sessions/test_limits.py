@@ -20,13 +20,14 @@ def test_the_documented_limits_are_the_defaults() -> None:
 
 
 def test_a_limit_of_nothing_is_refused() -> None:
+    assert SessionLimits(1, 1, 1, 1, 1).loaded == 1
     with pytest.raises(SettingsError, match="per_minute is 0; it must be at least 1"):
         SessionLimits(per_minute=0)
 
 
 def test_limits_are_read_from_a_table_of_names_and_values() -> None:
     limits, clocks = read_config(
-        "name,value\nsession-rate-limit, 30\nsession-timeout,900\n"
+        "name,value\n\nsession-rate-limit, 30\nsession-timeout,900\n"
         "session-authenticated-expiry,86400\nsession-anonymous-expiry,never\ntheme,dark\n\n"
     )
     assert limits == SessionLimits(per_minute=30)

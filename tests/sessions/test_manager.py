@@ -10,6 +10,7 @@ from sessionbot_kit.errors import (
     RateLimited,
     SessionEnded,
     SessionError,
+    StoreError,
     TokenEnded,
     TokenExpired,
     TokenForeign,
@@ -50,6 +51,37 @@ async def test_without_an_address_everything_works_and_nothing_stays() -> None:
         )
         await sessions.add_message(session.id, "user", "Hello!")
         assert (await sessions.build_context(session.id)).total_tokens == 2
+
+
+async def test_plain_settings_may_stand_for_a_policy() -> None:
+    async with SessionManager.open(profile="mybot", token_limit=8000) as sessions:
+        session = await sessions.get_or_create_session(
+            interface_type="web", external_user_id="u", external_chat_id="c"
+        )
+    assert session.expires_at is not None
+    assert (session.token_limit, (session.expires_at - session.created_at).days) == (8000, 1)
+
+
+async def test_in_a_notebook_it_is_opened_by_await_and_closed_by_hand(tmp_path: Path) -> None:
+    sessions = await SessionManager.open(tmp_path / "memory.db")
+    await sessions.get_or_create_session(
+        interface_type="web", external_user_id="u", external_chat_id="c"
+    )
+    await sessions.close()
+    await sessions.close()
+    with pytest.raises(StoreError, match=r"memory\.db is closed"):
+        await sessions.get_stats()
+
+
+async def test_a_store_of_somebody_else_stays_open(sessions: SessionManager) -> None:
+    await sessions.close()
+    assert (await sessions.get_stats())["total_sessions"] == 0
+
+
+async def test_a_policy_and_plain_settings_do_not_mix() -> None:
+    with pytest.raises(UsageError, match="give a policy or plain settings, not both"):
+        async with SessionManager.open(policy=SessionPolicy(), token_limit=8000):
+            pass
 
 
 async def test_a_session_is_closed_once(sessions: SessionManager, begin: Begin) -> None:

@@ -70,6 +70,7 @@ async def test_what_was_undefined_is_none(mybot: MyBotSessions) -> None:
     assert await mybot.addMessage(77, "user", "hi") is None
     assert await mybot.recordToolCall(77) is None
     assert await mybot.recordError(77) is None
+    assert await mybot.summarizeSession(77) is None
     assert await mybot.clearMessages(77) is None
     assert await mybot.updateState(77, {}) is None
     assert await mybot.rolloverSession(77) is None

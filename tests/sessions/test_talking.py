@@ -9,7 +9,7 @@ from sessionbot_kit.context import SummaryRules
 from sessionbot_kit.errors import MessageError, SessionEnded, UsageError
 from sessionbot_kit.models import Media
 from sessionbot_kit.sessions import Conversation, SessionLimits, SessionManager, SessionPolicy
-from sessionbot_kit.store import Store
+from sessionbot_kit.store import NewMessage, Store
 from sessionbot_kit.tokenizer import tokenizer
 from tests.sessions.conftest import Begin, Clock
 
@@ -131,6 +131,17 @@ async def test_a_summarizer_that_hangs_is_given_up(
     sessions = SessionManager(store, replace(policy, summarize=hangs, summary_timeout_s=0.001))
     session = await say(sessions, (await begin()).id, 25)
     assert (session.message_count, session.summaries) == (25, ())
+
+
+async def test_what_somebody_else_appended_is_summarized_when_asked(
+    sessions: SessionManager, begin: Begin, clock: Clock
+) -> None:
+    session = await begin()
+    line = NewMessage("user", LONG, clock.now, 115)
+    await sessions.store.append(session.id, [line] * 25)
+    assert [(s.first, s.last) for s in (await sessions.summarize(session.seq)).summaries] == [
+        (1, 17)
+    ]
 
 
 class Slow:

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from sessionbot_kit.context import Summary
-from sessionbot_kit.models import StoredMessage
+from sessionbot_kit.models import Media, StoredMessage
 from sessionbot_kit.sessions.weave import deepened, interleave, joined, notes, united
+from sessionbot_kit.store import NewMessage
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -77,20 +78,19 @@ def test_every_line_is_there_once_and_each_conversation_in_its_own_order(
 
 
 def test_a_line_keeps_all_but_its_number() -> None:
-    line = talk("a", 1)[0].model_copy(update={"tokens": 7, "metadata": {"x": 1}, "role": "tool"})
-    _, (new,) = interleave([], [line])
-    assert (new.tokens, new.metadata, new.role, new.timestamp) == (
-        7,
-        {"x": 1},
-        "tool",
-        line.timestamp,
+    media = (Media(data=b"x"),)
+    line = talk("a", 1)[0].model_copy(
+        update={"tokens": 7, "metadata": {"x": 1}, "role": "tool", "media": media}
     )
+    _, (new,) = interleave([], [line])
+    assert new == NewMessage("tool", "a1", line.timestamp, 7, media, {"x": 1})
 
 
 def test_a_summary_becomes_a_line_if_its_own_lines_are_gone() -> None:
     summaries = [Summary(1, 4, "before", 2, 4, 1, NOW), Summary(5, 6, "after", 2, 2, 1, NOW)]
     (note,) = notes(summaries, talk("u", -5, first=5), first=5)
     assert (note.role, note.content, note.metadata) == ("system", "before", {"summary_of": [1, 4]})
+    assert note.tokens == 2
     assert note.timestamp == NOW - timedelta(minutes=5)
 
 
@@ -101,17 +101,27 @@ def test_of_two_values_the_one_of_the_user_stays_and_is_reported() -> None:
 
 
 def test_contexts_are_joined_without_doubles_and_the_user_has_the_last_word() -> None:
-    mine: dict[str, JsonValue] = {"knowledge": ["a", "b"], "llm": {"model": "x"}, "note": "mine"}
+    mine: dict[str, JsonValue] = {
+        "knowledge": ["a", "b"],
+        "llm": {"model": "x"},
+        "note": "mine",
+        "list or not": ["a"],
+        "dict or not": {"a": 1},
+    }
     theirs: dict[str, JsonValue] = {
         "knowledge": ["b", "c"],
         "llm": {"model": "y", "top": 1},
         "note": "t",
         "tools": ["z"],
+        "list or not": "b",
+        "dict or not": "b",
     }
     assert joined(mine, theirs) == {
         "knowledge": ["a", "b", "c"],
         "llm": {"model": "x", "top": 1},
         "note": "mine",
+        "list or not": ["a"],
+        "dict or not": {"a": 1},
         "tools": ["z"],
     }
 

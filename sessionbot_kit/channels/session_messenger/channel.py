@@ -77,7 +77,7 @@ class SessionMessenger(Plugin):
         self.identity = identity
         self.session_id = identity.session_id
         self._folder = Path(folder) / identity.session_id[:10]
-        self._client_name = client_name
+        self.client_name = client_name
         self._seeds = seeds
         self._file_server = file_server
         self._proxy = proxy
@@ -104,7 +104,7 @@ class SessionMessenger(Plugin):
                 FileClient(self._folder / "media", url=self._file_server, proxy=self._proxy)
             )
             self._outgoing = Outgoing(
-                self.identity, self._swarm, self._files, self._state, name=self._client_name
+                self.identity, self._swarm, self._files, self._state, name=self.client_name
             )
             self._stack = stack.pop_all()
 

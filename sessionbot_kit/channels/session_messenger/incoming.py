@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -74,6 +75,8 @@ class Incoming:
 
     async def _hear(self, said: Said) -> None:
         sender = said.id.author
+        # Before the message is handed over: its answer must know how long it may last.
+        self._remember(sender, name=said.name, expiry=said.expiry)
         media, missing = await self._fetch(said.attachments)
         metadata: dict[str, JsonValue] = {}
         if missing:
@@ -135,13 +138,14 @@ class Incoming:
         return tuple(media), missing
 
     async def _be_polite(self, said: Said) -> None:
-        """Remember who it was, accept his request, tell him that it was read."""
+        """Accept somebody's request, and tell him that it was read."""
         sender = said.id.author
-        contact = self._state.contact(sender)
-        known = replace(contact, name=said.name, expiry=said.expiry)
-        if self._manners.approve_requests and not contact.approved:
-            known = replace(known, approved=bool(await self._outgoing.approve(sender)))
-        if known != contact:
-            self._state.set_contact(sender, known)
+        if self._manners.approve_requests and not self._state.contact(sender).approved:
+            self._remember(sender, approved=bool(await self._outgoing.approve(sender)))
         if self._manners.send_receipts:
             await self._outgoing.have_read(sender, [said.id])
+
+    def _remember(self, sender: str, **what: Any) -> None:
+        contact = self._state.contact(sender)
+        if (known := replace(contact, **what)) != contact:
+            self._state.set_contact(sender, known)

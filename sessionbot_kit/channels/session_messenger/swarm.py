@@ -146,8 +146,7 @@ class SwarmClient:
             except NodeError as error:
                 fault = error
                 log.debug("node failed", extra={"node": str(node), "error": str(error)})
-                if error.status == rpc.WRONG_SWARM:
-                    self._learn_swarm(pubkey, error)
+                if error.status == rpc.WRONG_SWARM and self._learn_swarm(pubkey, error):
                     continue
                 failed.add(node)
                 if error.status == rpc.WRONG_CLOCK and await self._learn_time(node):
@@ -224,9 +223,9 @@ class SwarmClient:
             return False
         return abs(self.clock.offset_ms - before) > CLOCK_STEP_MS
 
-    def _learn_swarm(self, pubkey: str, error: NodeError) -> None:
+    def _learn_swarm(self, pubkey: str, error: NodeError) -> bool:
+        """Take the right swarm from a 421; False when that is the one that was asked."""
         entries = error.body.get("snodes") if isinstance(error.body, dict) else None
         before = self.directory.swarm(pubkey)
         swarm = self.directory.learn(pubkey, rpc.nodes(entries, local=self._pool.is_local))
-        if set(swarm) == set(before):
-            self.directory.forget(pubkey)  # it sends us round in a circle: ask somebody else
+        return set(swarm) != set(before)

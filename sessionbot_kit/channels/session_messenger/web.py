@@ -6,9 +6,11 @@ the environment says is for browsers.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
+import httpcore
 import httpx
 
 from sessionbot_kit.errors import NodeError, SettingsError
@@ -25,7 +27,10 @@ def open_web(
     timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
     try:
         return httpx.AsyncClient(
-            verify=verify, proxy=proxy, timeout=timeout, trust_env=False, headers=_HEADERS
+            transport=Transport(verify=verify, proxy=proxy, trust_env=False),
+            timeout=timeout,
+            trust_env=False,
+            headers=_HEADERS,
         )
     except ImportError as error:
         raise SettingsError(
@@ -72,3 +77,62 @@ async def asking(
         raise NodeError(0, f"{url} does not answer within {timeout_s:g} s") from error
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
         raise NodeError(0, f"{url} cannot be reached: {type(error).__name__} {error}") from error
+
+
+class Transport(httpx.AsyncHTTPTransport):
+    """The transport of httpx, over connections that are closed when we are canceled."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._pool._network_backend = _Backend(self._pool._network_backend)
+
+
+class _Backend(httpcore.AsyncNetworkBackend):
+    def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
+        self._inner = inner
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        return _Stream(
+            await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+        )
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds)
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await self._inner.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        # httpcore closes the connection when the handshake fails, and not when it is canceled:
+        # then nobody would hold it any more, and nobody would close it.
+        try:
+            return await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            await self._inner.aclose()
+            raise
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)

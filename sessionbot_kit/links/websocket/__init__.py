@@ -3,16 +3,16 @@
     async with serve_links(gateway.serve, check_token=one_token("s3cret")) as server: ...
     async with connect_link(f"ws://127.0.0.1:{server.port}", token="s3cret") as link: ...
 
-    upgrade    who may open a connection                       rules     every bound and deadline
-    server     the gateway's side: many sessions               backoff   when to call again
-    client     the kernel's side: one session                  tap       frames as they pass
-    link       what an application holds, over many sockets    exchange  frames in, bytes out
+    upgrade    who may open a connection                      rules      every bound and deadline
+    server     the gateway's side: many sessions              sockets    frames where they come in
+    client     the kernel's side: one session                 tap        frames as they pass
+    link       what an application holds, over many sockets   exchange   link frames in, bytes out
 
 The one rule to remember: a session is not its connection. Connections break; a session ends when
 one side closes it, or when nobody comes back in time.
 """
 
-from sessionbot_kit.links.websocket.backoff import Backoff
+from sessionbot_kit.backoff import Backoff
 from sessionbot_kit.links.websocket.client import ClientLink, connect_link
 from sessionbot_kit.links.websocket.link import WebSocketLink
 from sessionbot_kit.links.websocket.rules import BINARY, DEFAULT_PORT, TEXT, Rules

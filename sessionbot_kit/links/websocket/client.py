@@ -20,14 +20,14 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
+from sessionbot_kit.backoff import Backoff
 from sessionbot_kit.control import FRAGMENT_BYTES
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import UsageError
 from sessionbot_kit.ids import new_id
 from sessionbot_kit.lanes import Lanes
-from sessionbot_kit.links.websocket.backoff import Backoff
 from sessionbot_kit.links.websocket.exchange import Exchange
-from sessionbot_kit.links.websocket.link import Connection, WebSocketLink, warn_if_slow
+from sessionbot_kit.links.websocket.link import WebSocketLink, warn_if_slow
 from sessionbot_kit.links.websocket.rules import (
     BINARY,
     FINAL_CODES,
@@ -35,6 +35,7 @@ from sessionbot_kit.links.websocket.rules import (
     VIOLATIONS,
     Rules,
 )
+from sessionbot_kit.links.websocket.sockets import ClientSocket, Connection
 from sessionbot_kit.links.websocket.tap import Tap
 from sessionbot_kit.links.websocket.upgrade import is_loopback
 from sessionbot_kit.wire import Wire
@@ -135,9 +136,10 @@ class ClientLink(WebSocketLink):
             ping_timeout=rules.ping_timeout_s,
             close_timeout=rules.close_timeout_s,
             max_size=rules.limits.frame_bytes,
-            max_queue=16,
             write_limit=FRAGMENT_BYTES,
+            create_connection=ClientSocket,
         ) as socket:
+            assert isinstance(socket, ClientSocket)
             if socket.subprotocol != self.exchange.subprotocol:
                 self.finish(f"the server does not speak {self.exchange.subprotocol}")
                 return
@@ -151,9 +153,7 @@ class ClientLink(WebSocketLink):
 
     def _judge(self, connection: Connection) -> None:
         """Decide whether it makes sense to call again."""
-        code = connection.code or connection.socket.close_code
-        reason = connection.reason or connection.socket.close_reason
-        log.info("connection over", extra={"link": self.name, "code": code, "reason": reason})
+        code, reason = connection.code, connection.reason
         self._violations = self._violations + 1 if code in VIOLATIONS else 0
         if code in FINAL_CODES:
             self.finish(f"the server has ended it with {code}: {reason}")

@@ -14,17 +14,19 @@ while the peer may send, so that nobody is timed out for waiting.
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, cast
 
 from sessionbot_kit import control as controls
 from sessionbot_kit.chunker import ANY_DOCUMENT, Chunker, Limits, Payload, Reassembler
 from sessionbot_kit.control import FRAGMENT_BYTES, Control, Greeting
-from sessionbot_kit.errors import FragmentError, WireError
+from sessionbot_kit.errors import FragmentError, KitError, WireError
 from sessionbot_kit.fragments import HEADER, MAGIC, read_fragment
 from sessionbot_kit.frames import conversation_of, from_document, to_document
 from sessionbot_kit.lanes import Piece
 from sessionbot_kit.link import Frame, Hello
 from sessionbot_kit.links.websocket.rules import BINARY, Bucket, Rules
+from sessionbot_kit.links.websocket.spool import Spool
 from sessionbot_kit.links.websocket.tap import Seen, Tap
 from sessionbot_kit.wire import Freed, Meaning, Opened, Refused, Wire
 
@@ -93,8 +95,15 @@ class Exchange:
         self._begin()
 
     def _begin(self) -> None:
-        self._reassembler = Reassembler(self._rules.limits, shape=ANY_DOCUMENT, raw=True)
+        folder = self._rules.spool_folder
+        self._reassembler = Reassembler(
+            self._rules.limits,
+            shape=ANY_DOCUMENT,
+            raw=True,
+            spool=None if folder is None else lambda: cast(BinaryIO, Spool(folder)),
+        )
         self._payloads: dict[int, Payload] = {}
+        self._files: dict[int, list[BinaryIO]] = {}
         self._cutting: dict[int, Iterator[bytes]] = {}
         self._backlog: deque[bytes] = deque()
         self._bytes: dict[int, int] = {}
@@ -115,9 +124,17 @@ class Exchange:
     def push(self, frame: Frame) -> None:
         """Take a frame on its way."""
         seq = self.wire.lanes.last_seq + 1
-        payload = self._chunker.encode(to_document(frame), str(seq))
-        self.wire.push(payload.size, conversation_of(frame), payload.end)
+        document = to_document(frame)
+        files = _open_files(document)
+        try:
+            payload = self._chunker.encode(document, str(seq))
+            self.wire.push(payload.size, conversation_of(frame), payload.end)
+        except KitError:
+            _close(files)
+            raise
         self._payloads[seq] = payload
+        if files:
+            self._files[seq] = files
         if isinstance(frame, Hello):
             self._hello = frame
 
@@ -213,6 +230,7 @@ class Exchange:
         if document is None:
             self._bytes[seq] = size
             return "open"
+        _keep_files(document)
         frame = from_document(document)
         self.wire.complete(seq, size)
         self.inbox.append((seq, frame))
@@ -250,10 +268,20 @@ class Exchange:
         for seq in seqs:
             self._payloads.pop(seq, None)
             self._cutting.pop(seq, None)
+            if self._files:
+                _close(self._files.pop(seq, ()))
+
+    def close(self) -> None:
+        """Let go of what was half sent and half received."""
+        self._reassembler.close()
+        for files in self._files.values():
+            _close(files)
+        self._files.clear()
 
     def _forget(self, lost: int) -> None:
         log.warning("peer has forgotten us", extra={"link": self._name, "lost": lost})
         self.lost += lost
+        self.close()
         self._begin()
         if self._hello is not None:
             self.push(self._hello)
@@ -271,3 +299,25 @@ class Exchange:
         if state != "open":
             del self._since[way, name]
         self.tap.note(Seen(self._name, way, name, position, len(data), now - since, state))
+
+
+def _open_files(document: dict[str, Any]) -> list[BinaryIO]:
+    """Open the files that a document names, which stay open until they are sent for good."""
+    files: list[BinaryIO] = []
+    for attachment in document.get("attachments", ()):
+        if isinstance(attachment["content"], Path):
+            files.append(attachment["content"].open("rb"))
+            attachment["content"] = files[-1]
+    return files
+
+
+def _keep_files(document: dict[str, Any]) -> None:
+    """Hand over the files that were written for a document that is whole."""
+    for attachment in document.get("attachments") or ():
+        if isinstance(content := attachment.get("content"), Spool):
+            attachment["content"] = content.keep()
+
+
+def _close(files: Iterable[BinaryIO]) -> None:
+    for file in files:
+        file.close()

@@ -15,29 +15,19 @@ import logging
 from importlib.util import find_spec
 from typing import Self
 
-from websockets.asyncio.connection import Connection as Socket
-from websockets.exceptions import ConnectionClosed
-
 from sessionbot_kit.control import Greeting
-from sessionbot_kit.errors import FragmentError, LinkClosed, WireError
+from sessionbot_kit.errors import LinkClosed, WireError
+from sessionbot_kit.frames import media_bytes
 from sessionbot_kit.link import Frame
-from sessionbot_kit.links.websocket.exchange import ControlCodec, Exchange
-from sessionbot_kit.links.websocket.rules import (
-    BAD_TEXT,
-    BINARY,
-    NORMAL,
-    POLICY,
-    REPLACED,
-    TOO_BIG,
-    TRY_LATER,
-    Rules,
-)
+from sessionbot_kit.links.websocket.exchange import Exchange
+from sessionbot_kit.links.websocket.rules import NORMAL, POLICY, REPLACED, TRY_LATER, Rules
+from sessionbot_kit.links.websocket.sockets import Connection
 from sessionbot_kit.wire import Left, Opened, State
 
 log = logging.getLogger(__name__)
 
 FRAMES_IN_A_ROW = 4  # then the loop is given to others
-MAX_REASON_BYTES = 123  # RFC 6455, section 5.5
+MAX_BACKLOG = 131_072  # bytes that may wait in a socket before the writer waits for them
 
 
 def warn_if_slow() -> None:
@@ -47,31 +37,6 @@ def warn_if_slow() -> None:
             "websockets runs without its C speed-ups",
             extra={"fix": "install a wheel: pip install --force-reinstall websockets"},
         )
-
-
-class Connection:
-    """A socket, and how it ended."""
-
-    def __init__(self, socket: Socket) -> None:
-        subprotocol = str(socket.subprotocol)
-        self.socket = socket
-        self.text = subprotocol != BINARY
-        self.codec = ControlCodec(subprotocol)
-        self.sending_since: float | None = None
-        self.code: int | None = None
-        self.reason = ""
-        self.over = asyncio.Event()
-
-    def end(self, code: int | None, reason: str = "") -> None:
-        """Say that it is over; None when the socket has closed by itself."""
-        if not self.over.is_set():
-            self.code, self.reason = code, reason
-            self.over.set()
-
-    async def close(self) -> None:
-        """Close the socket with what `end` was told."""
-        reason = self.reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
-        await self.socket.close(self.code or NORMAL, reason)
 
 
 class WebSocketLink:
@@ -93,6 +58,7 @@ class WebSocketLink:
         self._room = asyncio.Event()
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
+        self._writer_waits = False
         self._alarm: asyncio.TimerHandle | None = None
         self._expiry: asyncio.TimerHandle | None = None
 
@@ -111,14 +77,23 @@ class WebSocketLink:
         return self._closed
 
     async def send(self, frame: Frame) -> None:
-        while self._closed is None and self._wire.lanes.full:
+        size = media_bytes(frame)
+        while self._closed is None and self._wire.lanes.full(size):
             self._room.clear()
             await self._room.wait()
         if self._closed is not None:
             raise self._goodbye()
         self.exchange.push(frame)
         self._idle.clear()
-        self._news.set()
+        self._send_now()
+
+    async def flush(self) -> None:
+        """Wait until the other side has dealt with everything that was sent before."""
+        while self._closed is None and self._wire.lanes.unacknowledged:
+            self._room.clear()
+            await self._room.wait()
+        if self._closed is not None:
+            raise self._goodbye()
 
     async def receive(self) -> Frame:
         if (frame := await self._next()) is None:
@@ -149,24 +124,30 @@ class WebSocketLink:
 
     def _look_after_acks(self) -> None:
         if self._wire.pressing:
-            self._news.set()
-        elif self._alarm is None and (due := self._wire.due) is not None:
+            self._send_now()
+        else:
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is None and (due := self._wire.due) is not None:
             self._alarm = self._loop.call_at(due, self._ring)
 
     def _ring(self) -> None:
+        # A timer may ring a moment early by the clock; then there is nothing to send yet.
         self._alarm = None
-        self._news.set()
+        self._send_now()
+        self._set_alarm()
 
     async def close(self, reason: str = "") -> None:
         """Leave. What was sent gets a moment to go out; then the other side is told."""
         if self._closed is None:
             connection = self._connection
-            with contextlib.suppress(TimeoutError, ConnectionClosed):
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._rules.close_timeout_s):
                     if connection is not None and self.connected:
                         await self._idle.wait()
                         for data in connection.codec.frames(self._wire.leave(reason)):
-                            await connection.socket.send(data, text=connection.text)
+                            await connection.send(data)
             self.finish(reason or "it was closed here")
 
     def finish(self, reason: str, code: int = NORMAL) -> None:
@@ -177,6 +158,7 @@ class WebSocketLink:
         self._wire.leave(reason[:256])
         if self._connection is not None:
             self._connection.end(code, reason)
+        self.exchange.close()
         for timer in (self._alarm, self._expiry):
             if timer is not None:
                 timer.cancel()
@@ -221,8 +203,12 @@ class WebSocketLink:
             self._expiry.cancel()
         try:
             async with asyncio.TaskGroup() as group:
-                work = (self._read(connection), self._write(connection), self._watch(connection))
-                tasks = [group.create_task(part) for part in work]
+                tasks = [
+                    group.create_task(connection.until_lost()),
+                    group.create_task(self._write(connection)),
+                    group.create_task(self._watch(connection)),
+                ]
+                connection.listen(self._take)
                 await connection.over.wait()
                 for task in tasks:
                     task.cancel()
@@ -230,29 +216,19 @@ class WebSocketLink:
             connection.end(None)
             if self._connection is connection:
                 self.detach()
-        await connection.close()
+        await connection.close(self._rules.close_timeout_s)
+        log.info(
+            "connection over",
+            extra={"link": self.name, "code": connection.code, "reason": connection.reason},
+        )
 
-    async def _read(self, connection: Connection) -> None:
-        socket = connection.socket
-        try:
-            while not connection.over.is_set():
-                self._take(await socket.recv(decode=False), connection)
-        except ConnectionClosed:
-            connection.end(None)
-        except FragmentError as error:
-            connection.end(BAD_TEXT if error.code == "bad_utf8" else TOO_BIG, str(error))
-        except WireError as error:
-            connection.end(POLICY, str(error))
-
-    def _take(self, data: bytes, connection: Connection) -> None:
-        if connection.over.is_set():
-            return
+    def _take(self, data: bytes) -> None:
         match self.exchange.take(data, self._loop.time()):
             case None:
                 if self.exchange.inbox:
                     self._arrived.set()
                 if self._wire.pressing:
-                    self._news.set()
+                    self._send_now()
                 return
             case Opened(recovered):
                 if not recovered:
@@ -263,38 +239,55 @@ class WebSocketLink:
                 self.finish("the other side has left" + (f": {reason}" if reason else ""))
                 return
         self._make_room()
-        self._news.set()
+        self._send_now()
 
     def _make_room(self) -> None:
-        if not self._wire.lanes.full:
+        if not self._wire.lanes.full(0):
             self._room.set()
 
+    def _send_now(self) -> None:
+        """Send what is due right here, if the socket takes it at once; else the writer does."""
+        connection = self._connection
+        if connection is None or self._news.is_set() or not self._writer_waits:
+            return
+        for _ in range(FRAMES_IN_A_ROW):
+            if connection.over.is_set():
+                return
+            if connection.backlog:
+                break
+            data = self.exchange.next(self._loop.time())
+            if data is None:
+                if self._wire.lanes.idle:
+                    self._idle.set()
+                return
+            connection.send_now(data)
+        self._news.set()
+
     async def _write(self, connection: Connection) -> None:
-        exchange, socket, text, clock = (
-            self.exchange,
-            connection.socket,
-            connection.text,
-            self._loop.time,
-        )
+        """Send what `_send_now` has left, a few frames at a time."""
         count = 0
-        try:
-            while not connection.over.is_set():
-                now = clock()
-                data = exchange.next(now)
-                if data is None:
-                    if self._wire.lanes.idle:
-                        self._idle.set()
-                    self._news.clear()
+        while not connection.over.is_set():
+            now = self._loop.time()
+            data = self.exchange.next(now)
+            if data is None:
+                if self._wire.lanes.idle:
+                    self._idle.set()
+                self._news.clear()
+                self._writer_waits = True
+                try:
                     await self._news.wait()
-                    continue
+                finally:
+                    self._writer_waits = False
+                continue
+            if connection.backlog < MAX_BACKLOG:
+                connection.send_now(data)
+            else:
                 connection.sending_since = now
-                await socket.send(data, text=text)
+                await connection.send(data)
                 connection.sending_since = None
-                count += 1
-                if count % FRAMES_IN_A_ROW == 0:
-                    await asyncio.sleep(0)
-        except ConnectionClosed:
-            connection.end(None)
+            count += 1
+            if count % FRAMES_IN_A_ROW == 0:
+                await asyncio.sleep(0)
 
     async def _watch(self, connection: Connection) -> None:
         """Count the time that the peer has had, by ticks: a loop that stood still takes none."""
@@ -315,4 +308,4 @@ class WebSocketLink:
                 except WireError as error:
                     connection.end(POLICY, str(error))
                 if self._wire.pressing:
-                    self._news.set()
+                    self._send_now()

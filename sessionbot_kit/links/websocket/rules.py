@@ -1,6 +1,7 @@
 """What a WebSocket link allows and how long it waits: every bound is here, and is a setting."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sessionbot_kit.chunker import Limits
 from sessionbot_kit.control import MIB, Terms
@@ -30,6 +31,7 @@ class Rules:
     """Bounds and deadlines of one end of a link."""
 
     limits: Limits = field(default_factory=lambda: Limits(total_seconds=3_600.0))
+    spool_folder: Path | None = None  # for large attachments that arrive; None: memory
     window_bytes: int = MIB  # how much a peer may send before it is read
     outbox_messages: int = 1_024
     outbox_bytes: int = 96 * MIB

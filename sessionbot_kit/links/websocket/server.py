@@ -18,11 +18,8 @@ from http import HTTPStatus
 from typing import Self
 
 from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import ConnectionClosed, NegotiationError
-from websockets.frames import Frame as SocketFrame
-from websockets.frames import Opcode
+from websockets.exceptions import NegotiationError
 from websockets.http11 import Request, Response
-from websockets.protocol import Event as SocketEvent
 from websockets.typing import Subprotocol
 
 from sessionbot_kit.control import FRAGMENT_BYTES, Greeting
@@ -32,7 +29,7 @@ from sessionbot_kit.ids import new_id
 from sessionbot_kit.lanes import Lanes
 from sessionbot_kit.link import Link
 from sessionbot_kit.links.websocket.exchange import Exchange, message_id_of
-from sessionbot_kit.links.websocket.link import Connection, WebSocketLink, warn_if_slow
+from sessionbot_kit.links.websocket.link import WebSocketLink, warn_if_slow
 from sessionbot_kit.links.websocket.rules import (
     BINARY,
     DEFAULT_PORT,
@@ -45,6 +42,7 @@ from sessionbot_kit.links.websocket.rules import (
     Bucket,
     Rules,
 )
+from sessionbot_kit.links.websocket.sockets import Connection, ServerSocket
 from sessionbot_kit.links.websocket.tap import Tap
 from sessionbot_kit.links.websocket.upgrade import LOOPBACK, CheckToken, Gate, is_loopback
 from sessionbot_kit.wire import Wire
@@ -53,20 +51,6 @@ log = logging.getLogger(__name__)
 
 OnLink = Callable[[Link], Awaitable[None] | None]
 OnOriginalPeer = Callable[[ServerConnection], Awaitable[None]]
-
-
-class ServerSocket(ServerConnection):
-    """A socket that counts the control frames of WebSocket itself."""
-
-    identity = ""
-    pings = Bucket(0, 0)
-    connection: Connection | None = None
-
-    def process_event(self, event: SocketEvent) -> None:
-        is_control = isinstance(event, SocketFrame) and event.opcode in (Opcode.PING, Opcode.PONG)
-        if is_control and self.pings.overflows(self.loop.time()) and self.connection is not None:
-            self.connection.end(POLICY, "too many pings; send fewer")
-        super().process_event(event)
 
 
 @dataclass(slots=True)
@@ -137,7 +121,6 @@ class LinkServer:
             ping_timeout=rules.ping_timeout_s,
             close_timeout=rules.close_timeout_s,
             max_size=rules.limits.frame_bytes,
-            max_queue=16,
             write_limit=FRAGMENT_BYTES,
             server_header=None,
         )
@@ -185,17 +168,12 @@ class LinkServer:
             assert self._on_original_peer is not None
             await self._on_original_peer(socket)
             return
-        connection = socket.connection = Connection(socket)
+        connection = Connection(socket)
         try:
-            async with asyncio.timeout(self._rules.greeting_timeout_s):
-                greeting = await self._greeting(connection)
+            greeting = await self._greeting(connection)
             link = self._welcome(greeting, connection, socket.identity)
-        except ConnectionClosed:
-            return
         except WireError as error:
             connection.end(POLICY, str(error))
-        except TimeoutError:
-            connection.end(POLICY, "no greeting came; say hello first")
         except PermissionError as error:
             connection.end(REFUSED, str(error))
         else:
@@ -203,18 +181,39 @@ class LinkServer:
             link.expire_after(self._rules.linger_s, "the kernel did not come back")
             return
         log.warning("no link made", extra={"peer": socket.identity, "reason": connection.reason})
-        await connection.close()
+        await connection.close(self._rules.close_timeout_s)
 
     async def _greeting(self, connection: Connection) -> Greeting:
-        while True:
-            data = await connection.socket.recv(decode=False)
+        """Wait for the first word; the socket is not read beyond it."""
+        first: list[Greeting] = []
+
+        def take(data: bytes) -> None:
             if not message_id_of(data, self._rules.limits).startswith("$"):
                 raise WireError("a message came before the greeting; say hello first")
             control = connection.codec.feed(data, 0.0)
-            if isinstance(control, Greeting):
-                return control
-            if control is not None:
+            if control is None:
+                return
+            if not isinstance(control, Greeting):
                 raise WireError(f"{control.type} came before the greeting; say hello first")
+            first.append(control)
+            connection.listen(None)
+            heard.set()
+
+        heard = asyncio.Event()
+        connection.listen(take)
+        async with asyncio.TaskGroup() as group:
+            waits = [
+                group.create_task(wait())
+                for wait in (heard.wait, connection.until_lost, connection.over.wait)
+            ]
+            await asyncio.wait(
+                waits, timeout=self._rules.greeting_timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            for wait in waits:
+                wait.cancel()
+        if first:
+            return first[0]
+        raise WireError(connection.reason or "no greeting came; say hello first")
 
     def _welcome(self, greeting: Greeting, connection: Connection, identity: str) -> WebSocketLink:
         hosted = self._sessions.get(greeting.session)
@@ -250,7 +249,7 @@ class LinkServer:
                 max_bytes=rules.outbox_bytes,
             ),
         )
-        name = f"{identity}/{greeting.session[:8]}"
+        name = f"{identity}/{greeting.session[-8:]}"  # the first ones are the time
         return WebSocketLink(name, Exchange(wire, subprotocol, rules, self.tap, name), rules)
 
     def _make_room(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from sessionbot_kit.errors import StoreConflict
 from sessionbot_kit.models import Session, SessionKey
 from sessionbot_kit.store import ENDED, KEEP, Change, Memory
-from sessionbot_kit.stores.sqlite import rows
+from sessionbot_kit.stores.sqlite import dialogs, rows
 from sessionbot_kit.stores.sqlite.messages import add
 from sessionbot_kit.stores.sqlite.people import remember
 from sessionbot_kit.stores.sqlite.sessions import UNALIAS, Sessions, make
@@ -22,7 +22,7 @@ ON CONFLICT (session_id) DO UPDATE SET
 OWN_TABLES: Final = ("messages", "summaries", "session_state", "tokens")
 
 
-class Changes(Sessions):
+class Changes(Sessions, dialogs.Dialogs):
     """Compare and change: for merges, clears, summaries, logins, transfers, ends."""
 
     async def change(
@@ -43,6 +43,7 @@ class Changes(Sessions):
             return tuple(_session(transaction, change.session_id) for change in changes)
 
         def keep(sessions: tuple[Session | None, ...]) -> tuple[Session | None, ...]:
+            self._forget_journals()
             for change in changes:
                 self._recent.touch(change.session_id)
                 self._recent.forget(change.session_id)
@@ -257,6 +258,7 @@ def _become(transaction: Transaction, head: Head, other: str) -> None:
         (target, head.session_id),
     )
     run("INSERT INTO aliases VALUES (?, ?, ?)", (head.session_id, head.session_seq, target))
+    dialogs.move(transaction, head.session_id, target)
     for table, over in (("inbox", "done"), ("outbox", "sent")):
         run(
             f"UPDATE {table} SET session_id = ? WHERE state <> '{over}' AND session_id = ?",
@@ -275,6 +277,7 @@ def _remove(transaction: Transaction, session_id: str) -> None:
 
 
 def _drop(transaction: Transaction, session_id: str) -> None:
+    dialogs.remove(transaction, session_id)
     for table in OWN_TABLES:
         transaction.run(f"DELETE FROM {table} WHERE session_id = ?", (session_id,))
     transaction.run("DELETE FROM sessions WHERE id = ?", (session_id,))

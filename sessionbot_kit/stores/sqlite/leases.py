@@ -15,6 +15,7 @@ ON CONFLICT (partition) DO UPDATE SET
     epoch = epoch + 1, holder = ?2, pid = ?3, host = ?4, since = ?5
 RETURNING epoch
 """
+HOLDER = "SELECT holder FROM leases WHERE partition = ?"
 RELEASE = "UPDATE leases SET holder = NULL WHERE partition = ? AND epoch = ?"
 
 
@@ -28,14 +29,16 @@ class Leases(Engine):
         now = self._clock()
         self._lock.acquire(holder, now)
 
-        def job(transaction: Transaction) -> int:
+        def job(transaction: Transaction) -> tuple[int, bool]:
             transaction.forget_epoch(partition)
+            before = transaction.run(HOLDER, (partition,)).fetchone()
             values = (partition, holder, os.getpid(), socket.gethostname(), rows.to_text(now))
             (epoch,) = transaction.run(ACQUIRE, values).fetchone()
-            return int(epoch)
+            return int(epoch), before is not None and before[0] is not None
 
         try:
-            return Lease(partition, holder, await self._write(job))
+            epoch, crashed = await self._write(job)
+            return Lease(partition, holder, epoch, crashed)
         except BaseException:
             self._lock.release()
             raise

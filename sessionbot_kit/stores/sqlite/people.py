@@ -18,6 +18,11 @@ ON CONFLICT (scope, owner, name) DO UPDATE SET value = excluded.value
 """
 FORGET: Final = "DELETE FROM memories WHERE scope = ? AND owner = ? AND name = ?"
 
+ENTRIES_ERASED: Final = """
+DELETE FROM journal_entries WHERE journal_id IN
+    (SELECT id FROM journals WHERE session_id IN (SELECT id FROM erased))
+"""
+
 # Scopes of memories that have a person for their owner.
 PERSONAL: Final = ("user", "address")
 
@@ -88,7 +93,7 @@ def _erase(transaction: Transaction, user: str, bot: str | None) -> dict[str, in
     )
     _discount(transaction)
     run("INSERT INTO erased SELECT alias FROM aliases WHERE session_id IN (SELECT id FROM erased)")
-    counts = {}
+    counts = {"journal_entries": run(ENTRIES_ERASED).rowcount}
     for table, column in (
         ("messages", "session_id"),
         ("summaries", "session_id"),
@@ -96,6 +101,8 @@ def _erase(transaction: Transaction, user: str, bot: str | None) -> dict[str, in
         ("tokens", "session_id"),
         ("inbox", "session_id"),
         ("outbox", "session_id"),
+        ("journals", "session_id"),
+        ("timers", "session_id"),
         ("aliases", "alias"),
         ("key_aliases", "session_id"),
         ("sessions", "id"),

@@ -45,7 +45,7 @@ SELECT {SESSION_COLUMNS} FROM sessions s LEFT JOIN session_state v ON v.session_
 """
 MESSAGE_COLUMNS = "seq, role, content, tokens, timestamp, media, metadata"
 SUMMARY_COLUMNS = "first, last, text, tokens, messages, level, created_at"
-INBOX_COLUMNS = "id, session_id, message, attempts"
+INBOX_COLUMNS = "id, session_id, message, attempts, kind"
 OUTBOX_COLUMNS = "id, session_id, message, attempts, error"
 
 # `__init__` would check again what is known to be right, and keep a set of names a message.
@@ -256,11 +256,12 @@ def token_of(row: tuple[Any, ...]) -> TokenRow:
 
 def inbox_row(row: tuple[Any, ...]) -> InboxRow:
     """Read a row of INBOX_COLUMNS."""
-    id_, session_id, message, attempts = row
+    id_, session_id, message, attempts, kind = row
     try:
-        return InboxRow(id_, session_id, IncomingMessage.model_validate_json(message), attempts)
+        heard = IncomingMessage.model_validate_json(message)
     except ValidationError as error:
         raise StoreError(f"the inbox row {id_!r} cannot be read: {error}") from error
+    return InboxRow(id_, session_id, heard, attempts, kind)
 
 
 def outbox_row(row: tuple[Any, ...]) -> OutboxRow:

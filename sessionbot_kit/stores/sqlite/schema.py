@@ -186,5 +186,46 @@ PEOPLE: Final = (
     """,
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (SESSIONS + CONVERSATIONS + TURNS + PEOPLE,)
+DIALOGS: Final = (
+    # One dialog at a time may be open in a session.
+    """
+    CREATE TABLE journals (
+        id         TEXT PRIMARY KEY,
+        session_id TEXT NOT NULL,
+        plugin     TEXT NOT NULL,
+        open       INTEGER NOT NULL
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX journals_by_session ON journals (session_id)",
+    "CREATE UNIQUE INDEX journals_open ON journals (session_id) WHERE open",
+    """
+    CREATE TABLE journal_entries (
+        journal_id TEXT NOT NULL,
+        n          INTEGER NOT NULL,
+        turn       TEXT NOT NULL,
+        kind       TEXT NOT NULL,
+        name       TEXT NOT NULL,
+        value      TEXT NOT NULL,
+        said       INTEGER NOT NULL,
+        PRIMARY KEY (journal_id, n)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE timers (
+        id         TEXT PRIMARY KEY,
+        session_id TEXT NOT NULL,
+        kind       TEXT NOT NULL,
+        due        TEXT NOT NULL,
+        message    TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX timers_by_due ON timers (due)",
+    "CREATE INDEX timers_by_session ON timers (session_id)",
+    "ALTER TABLE inbox ADD COLUMN kind TEXT NOT NULL DEFAULT 'message'",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    SESSIONS + CONVERSATIONS + TURNS + PEOPLE,
+    DIALOGS,
+)
 VERSION: Final = len(MIGRATIONS)

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from sessionbot_kit.errors import StoreError, UsageError
 from sessionbot_kit.models import StoredMessage
-from sessionbot_kit.store import InboxRow, Turn
-from sessionbot_kit.stores.sqlite import rows
+from sessionbot_kit.store import InboxRow, Timer, Turn
+from sessionbot_kit.stores.sqlite import dialogs, rows
 from sessionbot_kit.stores.sqlite.messages import Messages, add
 from sessionbot_kit.stores.sqlite.recent import Appended
 from sessionbot_kit.stores.sqlite.sessions import Kept, NewVariables
@@ -15,8 +15,8 @@ from sessionbot_kit.stores.sqlite.transaction import Statement, Transaction
 ACCEPT: Final = Statement(
     """
     INSERT INTO inbox (id, session_id, channel_type, account, channel_id, message_id, message,
-                       attempts, created_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                       attempts, created_at, kind)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (channel_type, account, channel_id, message_id) DO NOTHING
     """,
     rank=0,
@@ -46,28 +46,30 @@ SELECT {rows.INBOX_COLUMNS} FROM inbox WHERE state <> 'done' AND state = 'waitin
 """
 
 
-class Turns(Messages):
+class Turns(Messages, dialogs.Dialogs):
     """The inbox, and the commit that answers one of its rows."""
 
     async def accept(self, row: InboxRow) -> bool:
         """Write a message down; False when this channel, account, chat and id is known already."""
-        message = row.message
-        values = (
-            row.id,
-            row.session_id,
-            message.channel_type,
-            message.account,
-            message.channel_id,
-            message.id,
-            message.model_dump_json(exclude_none=True),
-            row.attempts,
-            rows.to_text(self._clock()),
-        )
+        values = self._inbox_values(row)
 
         def job(transaction: Transaction) -> bool:
             # In a group a copy shows as a row too few; alone, by the count of this very row.
             if transaction.alone:
                 return transaction.run(ACCEPT.sql, values).rowcount == 1
+            transaction.later(ACCEPT, values)
+            return True
+
+        return await self._write(job)
+
+    async def fire(self, timer: Timer, row: InboxRow) -> bool:
+        """Put a row in the place of its timer; False when the timer is not there any more."""
+        values = self._inbox_values(row)
+        due = rows.to_text(timer.due)
+
+        def job(transaction: Transaction) -> bool:
+            if not transaction.run(dialogs.FIRE, (timer.id, due)).rowcount:
+                return False
             transaction.later(ACCEPT, values)
             return True
 
@@ -92,24 +94,44 @@ class Turns(Messages):
             variables = NewVariables(turn.variables, turn.base)
         replies = _replies(turn, rows.to_text(self._clock()))
         finish = ("done" if turn.error is None else "failed", turn.error, turn.inbox_id)
+        dialog = dialogs.prepare(turn)
 
         def job(transaction: Transaction) -> tuple[Appended, Kept | None]:
             transaction.check_epoch(0, turn.epoch)
             head = transaction.head(turn.session_id)
             kept = None if variables is None else variables.write(transaction, head)
             added = add(transaction, head, lines)
-            transaction.later(FINISH, finish)
+            if turn.done:
+                transaction.later(FINISH, finish)
+            for statement, row in dialog:
+                transaction.later(statement, row)
             for reply in replies:
                 transaction.later(REPLY, reply)
             return added, kept
 
         def keep(value: tuple[Appended, Kept | None]) -> tuple[StoredMessage, ...]:
             added, kept = value
+            self._note_journals(turn)
             if kept is not None:
                 self._recent.changed(*kept)
             return self._remember(added, lines)
 
         return await self._write_then(job, keep)
+
+    def _inbox_values(self, row: InboxRow) -> tuple[Any, ...]:
+        message = row.message
+        return (
+            row.id,
+            row.session_id,
+            message.channel_type,
+            message.account,
+            message.channel_id,
+            message.id,
+            message.model_dump_json(exclude_none=True),
+            row.attempts,
+            rows.to_text(self._clock()),
+            row.kind,
+        )
 
     async def waiting(self) -> list[InboxRow]:
         """Messages without an answer, in the order in which they came."""

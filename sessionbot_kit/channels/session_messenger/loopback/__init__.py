@@ -1,5 +1,6 @@
 """The Session network on 127.0.0.1, for tests and notebooks: it checks what it is sent."""
 
 from sessionbot_kit.channels.session_messenger.loopback.network import LoopbackNetwork
+from sessionbot_kit.channels.session_messenger.loopback.person import Person
 
-__all__ = ["LoopbackNetwork"]
+__all__ = ["LoopbackNetwork", "Person"]

@@ -1,7 +1,7 @@
 """A whole Session network on 127.0.0.1: seeds, swarms of storage nodes, a file server.
 
     async with LoopbackNetwork(nodes=4, swarms=2) as network:
-        ada = SwarmClient(seeds=network.seeds, files=network.file_server_url, ...)
+        channel = SessionMessenger(identity, folder="bot", **network.address)
         network.wind(hours=1)                       # its clock; ours stays as it is
         network.nodes[0].faults.append(HangsUp())
         network.refusals                            # what it refused, and why
@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import orjson
 
@@ -87,6 +87,11 @@ class LoopbackNetwork:
 
     def __repr__(self) -> str:
         return f"LoopbackNetwork of {len(self.nodes)} nodes in {len(self._swarms)} swarms"
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """What a channel must be given to be on this network and on no other."""
+        return {"seeds": self.seeds, "file_server": self.file_server_url}
 
     def now_ms(self) -> int:
         return int(self._clock() * 1000) + self._ahead_ms

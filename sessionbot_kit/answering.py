@@ -1,0 +1,264 @@
+"""One row of the inbox, from its route to its commit: what the gateway does for a turn.
+
+    await answering.answer(row, attempt=1)
+
+Nothing is remembered from turn to turn: an open dialog is a journal in the store.
+
+While a dialog is open, `/cancel` ends it; a first word that is the prefix of a plugin is a command
+and goes to that plugin; everything else is an answer. A command that asks something itself takes
+the place of the dialog that was open, and says so.
+"""
+
+import logging
+import secrets
+from datetime import timedelta
+from typing import Final
+
+from sessionbot_kit.crew import Crew
+from sessionbot_kit.errors import KitError
+from sessionbot_kit.events import Asked, Failed, Feed, Offered, Said, Stepped
+from sessionbot_kit.journal import Journal
+from sessionbot_kit.ledger import Ledger, Round, is_about
+from sessionbot_kit.link import Link, Offer, Result, Step
+from sessionbot_kit.models import OutgoingMessage
+from sessionbot_kit.routes import Choice, first_word
+from sessionbot_kit.store import InboxRow, Lease, Store
+from sessionbot_kit.switchboard import Switchboard
+from sessionbot_kit.timers import Clock, before
+
+log = logging.getLogger(__name__)
+
+CANCEL: Final = "/cancel"
+CANCELED: Final = "Canceled."
+NOTHING_TO_CANCEL: Final = "There is nothing to cancel."
+APOLOGY: Final = "Sorry, something went wrong here. It has been noted."
+ANSWER_AGAIN: Final = f"{APOLOGY} Answer again, or send {CANCEL}."
+ASIDE: Final = "Sorry, I cannot answer this message. I have put it aside, and it has been noted."
+ABSENT: Final = "I cannot answer right now. Your message is kept, and I will as soon as I can."
+NOT_HERE: Final = f"I cannot go on with this right now. Answer again later, or send {CANCEL}."
+
+
+class Answering:
+    """Answers rows."""
+
+    def __init__(
+        self,
+        store: Store,
+        lease: Lease,
+        switchboard: Switchboard,
+        ledger: Ledger,
+        feed: Feed,
+        *,
+        clock: Clock,
+        window: int,
+        absent_s: float,
+        plugin_absent_s: float,
+    ) -> None:
+        self._store = store
+        self._lease = lease
+        self._switchboard = switchboard
+        self._ledger = ledger
+        self._feed = feed
+        self._clock = clock
+        self._window = window
+        self._absent_s = absent_s
+        self._plugin_absent_s = plugin_absent_s
+        self._crew = Crew("waits")
+
+    async def stop(self) -> None:
+        await self._crew.stop()
+
+    async def answer(self, row: InboxRow, *, attempt: int, alone: bool = False) -> None:
+        """Run the turn of a row to its commit; LinkClosed when its kernel goes meanwhile."""
+        dialog, own = await self._ledger.journals(row)
+        if row.kind == "later":
+            return await self._say_later(row)
+        if row.kind != "message" and not is_about(row, dialog):
+            return await self._finish(Round(row))  # the question was answered meanwhile
+        if row.kind == "expiry":
+            log.info("dialog expired", extra={"session_id": row.session_id})
+            return await self._finish(Round(row, journal=dialog))
+        if not self._switchboard.staffed:
+            await self._wait_for_kernels(row)
+        if dialog is not None and own is None and self._is_answer(row, dialog):
+            return await self._go_on(Round(row, dialog.plugin, dialog), attempt, alone)
+        if own is not None:
+            return await self._go_on(Round(row, own.plugin, own, dialog), attempt, alone)
+        if self._is_cancel(row, dialog):
+            text = NOTHING_TO_CANCEL if dialog is None else CANCELED
+            return await self._finish(Round(row, journal=dialog), text)
+        choice = self._switchboard.choose(row.message.content)
+        if choice is None:
+            log.info("nobody answers", extra={"turn": row.id, "session_id": row.session_id})
+            return await self._finish(Round(row))
+        await self._run(Round(row, choice.route.plugin, replaces=dialog), choice, attempt, alone)
+
+    async def set_aside(self, row: InboxRow) -> None:
+        """Give a row up that ends its process again and again."""
+        dialog, own = await self._ledger.journals(row)
+        await self._fail(Round(row, journal=own or dialog), "its process died each time", ASIDE)
+
+    # What a message is
+
+    def _is_answer(self, row: InboxRow, dialog: Journal) -> bool:
+        if row.kind != "message" or any(entry.turn == row.id for entry in dialog.entries):
+            return True
+        word = first_word(row.message.content)[0]
+        commands = {prefix for route in self._switchboard.routes() for prefix in route.prefixes}
+        return word != CANCEL and word not in commands
+
+    def _is_cancel(self, row: InboxRow, dialog: Journal | None) -> bool:
+        word = first_word(row.message.content)[0]
+        if word != CANCEL:
+            return False
+        if dialog is not None:
+            return True
+        # With nothing to cancel, the word may be a plugin's own.
+        choice = self._switchboard.choose(row.message.content)
+        return choice is None or word not in choice.route.prefixes
+
+    # Waiting for somebody to answer it
+
+    async def _wait_for_kernels(self, row: InboxRow) -> None:
+        joined = self._switchboard.joined
+        patience = self._clock.now() + timedelta(seconds=self._absent_s)
+        if not await before(self._clock, patience, joined, self._crew):
+            if row.kind == "message":
+                await self._ledger.notice(row, ABSENT, "wait")
+            await joined.wait()
+
+    async def _go_on(self, round: Round, attempt: int, alone: bool) -> None:
+        """Run a dialog's own plugin, once that is here."""
+        plugin = round.plugin or ""
+        deadline = self._clock.now() + timedelta(seconds=self._plugin_absent_s)
+        while (found := self._switchboard.who_serves(plugin)) is None:
+            if self._clock.now() >= deadline:
+                log.warning("plugin is not here", extra={"turn": round.row.id, "plugin": plugin})
+                return await self._fail(round, f"the plugin {plugin} is not here", NOT_HERE)
+            await before(self._clock, deadline, self._switchboard.changed, self._crew)
+        choice: Choice[Link] = Choice(*found, round.row.message.content)
+        await self._run(round, choice, attempt, alone)
+
+    # Running it
+
+    async def _run(self, round: Round, choice: Choice[Link], attempt: int, alone: bool) -> None:
+        offer = await self._offer(round, choice, attempt)
+        if self._feed.watched:
+            self._feed.tell(
+                Offered(
+                    turn=offer.turn,
+                    session=offer.session_id,
+                    plugin=offer.plugin,
+                    kernel=self._switchboard.kernel_name(choice.by),
+                    attempt=attempt,
+                )
+            )
+        async with self._switchboard.offer(choice.by, offer, alone=alone) as out:
+            while isinstance(frame := await out.next(), Step):
+                await self._step(round, frame)
+                await out.stepped()
+        await self._settle(round, frame)
+
+    async def _offer(self, round: Round, choice: Choice[Link], attempt: int) -> Offer:
+        row, journal = round.row, round.journal
+        session = await self._store.session(row.session_id)
+        if session is None:
+            raise KitError(f"the session {row.session_id} of a waiting message is gone")
+        round.base = session.variables
+        return Offer(
+            turn=row.id,
+            attempt=attempt,
+            epoch=self._lease.epoch,
+            plugin=choice.route.plugin,
+            session_id=session.id,
+            message=row.message.model_copy(
+                update={"content": choice.content, "raw_content": row.message.content}
+            ),
+            variables=session.variables,
+            window=await self._store.tail(session.id, self._window),
+            now=self._clock.now(),
+            seed=secrets.randbits(48),
+            journal=journal.entries if journal is not None else (),
+            timed_out=row.kind == "timeout",
+        )
+
+    async def _step(self, round: Round, step: Step) -> None:
+        progress = step.progress
+        await self._ledger.step(round, progress)
+        self._feed.tell(
+            Stepped(
+                turn=round.row.id,
+                session=round.row.session_id,
+                plugin=round.plugin or "",
+                kind=progress.entries[-1].kind if progress.entries else "",
+                replies=progress.replies,
+            )
+        )
+
+    async def _settle(self, round: Round, result: Result) -> None:
+        row = round.row
+        if result.changed is not None:
+            log.warning(
+                "dialog begins again",
+                extra={"turn": row.id, "plugin": round.plugin, "reason": result.changed},
+            )
+        if result.error is not None:
+            if result.anew:  # the journal is full: there is no way to go on
+                round.journal = _closed(round.journal)
+            return await self._fail(round, result.error)
+        if result.asks:
+            put_away = round.replaces
+            notice = f"({put_away.plugin} is put away.)" if put_away is not None else ""
+            await self._ledger.ask(round, result, notice)
+        else:
+            await self._ledger.end(
+                round, result.replies, variables=result.variables, later=result.later
+            )
+        self._tell_said(round, result.replies, result.ms)
+        if result.asks:
+            self._feed.tell(Asked(turn=row.id, session=row.session_id, plugin=round.plugin or ""))
+
+    # Other ends
+
+    async def _say_later(self, row: InboxRow) -> None:
+        reply = row.message.reply(row.message.content, id=f"{row.id}/0", reply_to=None)
+        await self._ledger.end(Round(row), (reply,))
+        self._tell_said(Round(row), (reply,), 0.0)
+
+    async def _finish(self, round: Round, text: str = "") -> None:
+        row = round.row
+        replies = (row.message.reply(text, id=f"{row.id}/0"),) if text else ()
+        await self._ledger.end(round, replies)
+        self._tell_said(round, replies, 0.0)
+
+    async def _fail(self, round: Round, error: str, text: str = "") -> None:
+        row = round.row
+        extra = {"turn": row.id, "plugin": round.plugin, "message_id": row.message.id}
+        log.error("turn failed", extra={**extra, "error": error})
+        self._feed.tell(Failed(turn=row.id, session=row.session_id, error=error))
+        stays = round.journal is not None and round.journal.open
+        text = text or (ANSWER_AGAIN if stays else APOLOGY)
+        reply = row.message.reply(text, id=f"{row.id}/sorry")
+        await self._ledger.fail(round, reply, error)
+        self._tell_said(round, (reply,), 0.0)
+
+    def _tell_said(self, round: Round, replies: tuple[OutgoingMessage, ...], ms: float) -> None:
+        row = round.row
+        if self._feed.watched:
+            self._feed.tell(
+                Said(
+                    turn=row.id,
+                    session=row.session_id,
+                    plugin=round.plugin,
+                    replies=replies,
+                    plugin_ms=ms,
+                )
+            )
+        log.info(
+            "turn done",
+            extra={"turn": row.id, "session_id": row.session_id, "plugin": round.plugin},
+        )
+
+
+def _closed(journal: Journal | None) -> Journal | None:
+    return None if journal is None else Journal(journal.id, journal.plugin, journal.entries)

@@ -1,0 +1,81 @@
+"""The variables of a session while a plugin holds them: a copy that knows what has changed.
+
+    variables = Variables({"cart": ["tea"]})
+    variables.open()["cart"].append("milk")      # the session's own list stays as it is
+    variables.changes()                          # -> {"cart": ["tea", "milk"]}
+    variables.changes()                          # -> None: nothing since
+
+One rule to remember: what a plugin took out of its variables stays a part of them, even when they
+are brought up to date: containers are changed in place, not exchanged.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from pydantic import JsonValue
+
+from sessionbot_kit.errors import UsageError
+
+MAX_BYTES = 1_000_000
+
+
+class Variables:
+    """A copy through and through, made when somebody looks."""
+
+    def __init__(self, source: Mapping[str, JsonValue]) -> None:
+        self.source = source
+        self._before = b""
+        self._data: dict[str, JsonValue] | None = None
+
+    def open(self) -> dict[str, JsonValue]:
+        """The copy, to read and to change."""
+        if self._data is None:
+            self._before = orjson.dumps(dict(self.source))
+            self._data = orjson.loads(self._before)
+        return self._data
+
+    def renew(self, source: Mapping[str, JsonValue]) -> None:
+        """Forget what was changed, and go on with other values in the same places."""
+        self.source = source
+        if self._data is not None:
+            self._before = orjson.dumps(dict(source))
+            become(self._data, orjson.loads(self._before))
+
+    def changes(self) -> dict[str, JsonValue] | None:
+        """The variables as they are, or None when they are as they were at the last call."""
+        if self._data is None:
+            return None
+        try:
+            after = orjson.dumps(self._data)
+        except TypeError as error:
+            raise UsageError(
+                f"chat.vars holds what is not JSON ({error}); keep plain data"
+            ) from error
+        if after == self._before:
+            return None
+        if len(after) > MAX_BYTES:
+            raise UsageError(
+                f"chat.vars holds {len(after):,} bytes; at most {MAX_BYTES:,}. "
+                "Keep large things in a file, and its name here"
+            )
+        self._before = after
+        kept: dict[str, JsonValue] = orjson.loads(after)
+        return kept
+
+
+def become(data: Any, other: Any) -> Any:
+    """Make containers equal to others, in place as far as they are of the same kind."""
+    if isinstance(data, dict) and isinstance(other, dict):
+        for key in data.keys() - other.keys():
+            del data[key]
+        for key, value in other.items():
+            data[key] = become(data.get(key), value)
+        return data
+    if isinstance(data, list) and isinstance(other, list):
+        data[:] = [
+            *(become(mine, theirs) for mine, theirs in zip(data, other, strict=False)),
+            *other[len(data) :],
+        ]
+        return data
+    return other

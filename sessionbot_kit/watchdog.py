@@ -1,0 +1,164 @@
+"""Stops Python code that keeps its thread to itself for too long.
+
+    watchdog = Watchdog(limit_s=10)
+    await Guarded(work(), watchdog)        # Runaway is raised in `work` when it blocks the loop
+
+A loop that never awaits stops everybody else, and no timeout can fire. So a thread looks on, and
+throws Runaway into the thread that hangs. That works for Python alone: code that hangs in C is
+stopped with its process.
+
+One rule to remember: only while guarded code runs may anything be thrown, and nothing may be left
+in the air when it has ended; else it would hit whoever comes next.
+"""
+
+import asyncio
+import ctypes
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+GRACE_S: Final = 1.0  # for what a canceled plugin has to put in order
+
+
+# What does not end when it is canceled does not end when it is collected either: it is kept.
+_abandoned: deque[Coroutine[Any, Any, Any]] = deque(maxlen=1000)
+
+
+class Runaway(BaseException):
+    """Thrown into code that does not come back by itself."""
+
+
+def throw_into(thread: int, error: type[BaseException] | None) -> None:
+    """Have an exception raised in a thread, at its next line of Python; None takes it back."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), ctypes.py_object(error) if error is not None else None
+    )
+
+
+class Watchdog:
+    """Looks on while guarded code runs. It sleeps while none does."""
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s = limit_s
+        self._lock = threading.Lock()
+        self._thread = 0
+        self._since: float | None = None  # guarded code runs since then
+        self._thrown = False
+        self._busy = threading.Event()
+        self._stopped = False
+        self._looker: threading.Thread | None = None
+
+    def enter(self) -> None:
+        """Guarded code begins to run in this thread."""
+        if self._looker is None:
+            self._looker = threading.Thread(target=self._look, name="watchdog", daemon=True)
+            self._looker.start()
+        self._thread = threading.get_ident()
+        self._since = time.monotonic()
+        if not self._busy.is_set():
+            self._busy.set()
+
+    def leave(self) -> None:
+        """Guarded code has ended or waits; what was thrown and has not hit yet is taken back."""
+        while True:
+            try:
+                with self._lock:
+                    self._since = None
+                    if self._thrown:
+                        self._thrown = False
+                        throw_into(self._thread, None)
+                return
+            except Runaway:
+                continue  # it came in this very moment: too late to matter
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._busy.set()
+
+    def _look(self) -> None:
+        quiet = 0
+        while not self._stopped:
+            self._busy.wait()
+            time.sleep(self.limit_s / 4)
+            with self._lock:
+                since = self._since
+                if since is not None and time.monotonic() - since > self.limit_s:
+                    self._thrown = True
+                    throw_into(self._thread, Runaway)
+            quiet = quiet + 1 if since is None else 0
+            if quiet > 8 and not self._stopped:
+                quiet = 0
+                self._busy.clear()
+
+
+class Guarded(Generic[T]):
+    """Somebody else's coroutine, watched at each of its steps, and sure to end when canceled."""
+
+    def __init__(
+        self,
+        work: Coroutine[Any, Any, T],
+        watchdog: Watchdog,
+        *,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._work = work
+        self._watchdog = watchdog
+        self._is_over = is_over
+        self._waits_for: Any = None
+        self._grace: asyncio.TimerHandle | None = None
+        self._given_up = False
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        enter, leave, send = self._watchdog.enter, self._watchdog.leave, self._work.send
+        value, error = None, None
+        try:
+            while True:
+                enter()
+                try:
+                    waits_for = send(value) if error is None else self._work.throw(error)
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
+                finally:
+                    leave()
+                if error is not None:
+                    self._outlives(error, waits_for)
+                try:
+                    value, error = (yield waits_for), None
+                except GeneratorExit:
+                    raise
+                except BaseException as thrown:
+                    value, error = None, thrown
+        finally:
+            if self._grace is not None:
+                self._grace.cancel()
+            self._close()
+
+    def _outlives(self, error: BaseException, waits_for: Any) -> None:
+        """It goes on after it was canceled: for a moment that is its right."""
+        if not isinstance(error, asyncio.CancelledError) or not self._is_over():
+            return
+        if self._given_up:
+            raise error
+        self._waits_for = waits_for
+        if self._grace is None:
+            self._grace = asyncio.get_running_loop().call_later(GRACE_S, self._give_up)
+
+    def _give_up(self) -> None:
+        self._given_up = True
+        if self._waits_for is not None:
+            self._waits_for.cancel()
+
+    def _close(self) -> None:
+        if self._given_up:
+            _abandoned.append(self._work)
+            return
+        self._watchdog.enter()
+        try:
+            self._work.close()
+        finally:
+            self._watchdog.leave()

@@ -1,0 +1,143 @@
+"""Threads for plugins that are not async: one call at a time, and none that hangs for ever.
+
+    workers = Workers()
+    await workers.call("tarot", begins, function, message=message)
+    workers.stop()
+
+When a call is canceled, Runaway is thrown into its thread. A thread that does not hear it, because
+it hangs in C, is left behind and another one takes its place; up to a limit.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, Final
+
+from sessionbot_kit.errors import PluginError
+from sessionbot_kit.watchdog import Runaway, throw_into
+
+HALT_S: Final = 1.0
+MAX_LOST: Final = 8
+
+
+class Workers:
+    """A thread for each plugin that needs one."""
+
+    def __init__(self) -> None:
+        self._workers: dict[str, Worker] = {}
+
+    async def call(
+        self,
+        plugin: str,
+        begins: Callable[[], None],
+        function: Callable[..., Any],
+        **wanted: Any,
+    ) -> Any:
+        """Call a function in its plugin's thread, after the calls that wait there.
+
+        `begins` is called, here, when its turn has come.
+        """
+        if (worker := self._workers.get(plugin)) is None:
+            worker = self._workers[plugin] = Worker(plugin)
+        return await worker.call(begins, partial(function, **wanted))
+
+    def stop(self) -> None:
+        """End the threads that are idle; the others do not keep the process alive."""
+        for worker in self._workers.values():
+            worker.stop()
+        self._workers.clear()
+
+
+class Worker:
+    """One call after the other."""
+
+    def __init__(self, plugin: str) -> None:
+        self._plugin = plugin
+        self._turn = asyncio.Lock()
+        self._thread: Thread | None = None
+        self._lost = 0
+
+    async def call(self, begins: Callable[[], None], function: Callable[[], Any]) -> Any:
+        async with self._turn:
+            begins()
+            thread = self._thread or self._new_thread()
+            done = thread.begin(function)
+            try:
+                return await asyncio.shield(done)
+            except asyncio.CancelledError:
+                if not await thread.halt(done):
+                    self._thread = None
+                    self._lost += 1
+                raise
+
+    def stop(self) -> None:
+        if self._thread is not None:
+            self._thread.end()
+
+    def _new_thread(self) -> "Thread":
+        if self._lost >= MAX_LOST:
+            raise PluginError(
+                f"{self._plugin} hangs in {self._lost} calls that cannot be stopped; "
+                "give what it waits for a time-out, then restart the kernel"
+            )
+        self._thread = Thread(self._plugin)
+        return self._thread
+
+
+class Thread:
+    """A thread that waits for work."""
+
+    def __init__(self, plugin: str) -> None:
+        self._work: SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = (
+            SimpleQueue()
+        )
+        # A daemon: a plugin that hangs must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name=f"plugin {plugin}", daemon=True)
+        self._thread.start()
+
+    def begin(self, function: Callable[[], Any]) -> "asyncio.Future[Any]":
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._work.put((function, done))
+        return done
+
+    def end(self) -> None:
+        self._work.put(None)
+
+    async def halt(self, done: "asyncio.Future[Any]") -> bool:
+        """Stop what runs; False when it cannot be stopped."""
+        assert self._thread.ident is not None
+        if not done.done():
+            throw_into(self._thread.ident, Runaway)
+            await asyncio.wait([done], timeout=HALT_S)
+        done.add_done_callback(asyncio.Future.exception)  # nobody else asks how it ended
+        if not done.done():
+            self.end()  # should it ever come back
+        return done.done()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                if (item := self._work.get()) is None:
+                    return
+                function, done = item
+                value, error = None, None
+                try:
+                    value = function()
+                except BaseException as fault:
+                    error = fault
+                done.get_loop().call_soon_threadsafe(_answer, done, value, error)
+            except (Runaway, RuntimeError):
+                continue  # thrown as the work was over; or its loop is closed
+
+
+def _answer(done: "asyncio.Future[Any]", value: Any, error: BaseException | None) -> None:
+    if done.done():
+        return
+    if error is None:
+        done.set_result(value)
+    elif isinstance(error, StopIteration):
+        done.set_exception(RuntimeError(f"StopIteration: {error}"))
+    else:
+        done.set_exception(error)

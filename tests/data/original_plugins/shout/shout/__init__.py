@@ -1,0 +1,3 @@
+from shout.plugin import Plugin
+
+__all__ = ["Plugin"]

@@ -1,0 +1,86 @@
+"""A whole bot in a process of its own, which dies where it is told to.
+
+python bot_process.py SEED_URL CERTIFICATE FILE_SERVER FOLDER [DIES_WHEN]
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+from sessionbot_kit.bot import Bot
+from sessionbot_kit.channel import Deliver, Receipt
+from sessionbot_kit.channels.session_messenger.channel import SessionMessenger
+from sessionbot_kit.channels.session_messenger.identity import Identity
+from sessionbot_kit.channels.session_messenger.incoming import Manners
+from sessionbot_kit.channels.session_messenger.pace import Pace
+from sessionbot_kit.channels.session_messenger.seeds import Seed
+from sessionbot_kit.extension import plugin
+from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult
+
+SEED = b"a bot that dies."
+DIES_WHEN = sys.argv[5] if len(sys.argv) > 5 else ""
+
+
+def reach(moment: str) -> None:
+    """Die here, if this is the moment: at once, without a word."""
+    if moment == DIES_WHEN:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@plugin("!echo")
+async def echo(message: IncomingMessage) -> str:
+    reach("in the turn")
+    return message.content
+
+
+class Mortal(SessionMessenger):
+    async def start(self) -> None:
+        await super().start()
+        store = self._swarm.store
+
+        async def watched(recipient: str, record: bytes, *, ttl: int) -> str:
+            hash = await store(recipient, record, ttl=ttl)
+            reach("after the swarm has the answer")
+            return hash
+
+        vars(self._swarm)["store"] = watched
+
+    async def receive(self, deliver: Deliver) -> None:
+        async def watched(message: IncomingMessage) -> Receipt:
+            reach("before it is stored")
+            receipt = await deliver(message)
+            reach("after it is stored")
+            return receipt
+
+        await super().receive(watched)
+
+    async def send(self, message: OutgoingMessage) -> SendResult:
+        reach("before the answer is sent")
+        result = await super().send(message)
+        reach("after the answer is sent")
+        return result
+
+
+def main(seed: str, certificate: str, files: str, folder: str) -> None:
+    channel = Mortal(
+        Identity(SEED),
+        folder=folder,
+        seeds=(Seed(seed, Path(certificate).read_text()),),
+        file_server=files,
+        pace=Pace(fast_s=0.01, slow_s=0.01),
+        manners=Manners(approve_requests=False),
+    )
+    asyncio.run(live(Bot(echo, store=f"sqlite:///{folder}/bot.db", channels=[channel])))
+
+
+async def live(bot: Bot) -> None:
+    async with bot:
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        main(*sys.argv[1:5])

@@ -1,0 +1,68 @@
+"""The gateway as a process: started, joined, watched and stopped from outside."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import sessionbot_kit
+from sessionbot_kit import PluginKernel
+from sessionbot_kit.plugins import echo
+
+ROOT = Path(sessionbot_kit.__file__).parents[1]
+Process = asyncio.subprocess.Process
+
+
+@asynccontextmanager
+async def command(folder: Path, *arguments: str) -> AsyncIterator[Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-W", "error", "-m", "sessionbot_kit", *arguments,
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def line_of(process: Process) -> str:
+    assert process.stdout is not None
+    return (await process.stdout.readline()).decode().rstrip()
+
+
+async def say(process: Process, text: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(text.encode() + b"\n")
+    await process.stdin.drain()
+
+
+async def test_a_gateway_runs_is_joined_watched_and_stopped(tmp_path: Path) -> None:
+    async with command(tmp_path, "gateway", "run", "--console", "--port", "0") as gateway:
+        url = (await line_of(gateway)).split()[2].rstrip(",")
+        async with await PluginKernel(echo).attach(url):
+            await say(gateway, "!echo over there")
+            assert await line_of(gateway) == "over there"
+            async with command(tmp_path, "wire", "tail", "--once", url) as tail:
+                assert (await line_of(tail)).split() == [
+                    "link", "way", "message", "position", "bytes", "age", "state",
+                ]  # fmt: skip
+                while tail.stdout is not None and not tail.stdout.at_eof():
+                    await say(gateway, "!echo again")
+                    await line_of(gateway)
+                    if seen := await line_of(tail):
+                        break
+                assert seen.split()[1] in {"in", "out"}
+        gateway.send_signal(signal.SIGTERM)
+        assert await line_of(gateway) == "Stopping: running turns have a moment."
+        assert await gateway.wait() == 0
+
+
+async def test_an_open_address_without_a_token_is_refused(tmp_path: Path) -> None:
+    async with command(tmp_path, "gateway", "run", "--host", "0.0.0.0", "--port", "0") as gateway:
+        assert await gateway.wait() == 2
