@@ -119,7 +119,7 @@ class Writer:
                     if job.compact:
                         self._compact(job)
                 self._loop.call_soon_threadsafe(self._on_group, group)
-                self._checkpointer.note(len(group.jobs))
+                self._checkpointer.after(len(group.jobs), self._db)
         self._checkpointer.stop()
         self._db.close()
 
