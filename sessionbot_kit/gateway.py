@@ -68,7 +68,6 @@ class Gateway:
     ) -> None:
         self.bot = bot
         self.store = store
-        self.sessions = SessionManager(store, policy or SessionPolicy(bot=bot))
         self.channels = Registry(channels)
         self.feed = feed or Feed()
         self.switchboard = Switchboard()
@@ -79,6 +78,9 @@ class Gateway:
         self._max_message_bytes = max_message_bytes
         self._count_tokens = count_tokens
         self._clock = clock or SystemClock()
+        self.sessions = SessionManager(
+            store, policy or SessionPolicy(bot=bot, clock=self._clock.now)
+        )
         self._absent_s = absent_s
         self._plugin_absent_s = plugin_absent_s
         self._dialog_expires_s = dialog_expires_s

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -58,8 +58,9 @@ async def network() -> AsyncIterator[LoopbackNetwork]:
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> State:
-    return State.open(tmp_path / "state.db")
+def state(tmp_path: Path) -> Iterator[State]:
+    with State.open(tmp_path / "state.db") as state:
+        yield state
 
 
 @pytest.fixture
