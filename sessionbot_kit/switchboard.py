@@ -2,8 +2,9 @@
 
     switchboard.join(link, hello)
     choice = await switchboard.serving("!echo hello")       # waits while no kernel is there
-    async with switchboard.offer(choice.by, offer) as out:
-        frame = await out.next()                            # a Step, or the Result
+    out = await switchboard.offer(choice.by, offer)
+    frame = await out.next()                                # a Step, or the Result
+    switchboard.close(out)
 
 Steps and results carry (turn, attempt, epoch). One that nobody waits for any more is refused: a
 kernel that was frozen and comes back late changes nothing.
@@ -12,8 +13,7 @@ kernel that was frozen and comes back late changes nothing.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from typing import Final
 
 from sessionbot_kit.errors import LinkClosed
@@ -85,20 +85,26 @@ class Switchboard:
         """Who has this plugin."""
         return next((found for found in self._served() if found[1].plugin == plugin), None)
 
-    @asynccontextmanager
-    async def offer(self, link: Link, offer: Offer, *, alone: bool = False) -> "AsyncIterator[Out]":
-        """Have a turn out with a kernel; `alone`, if no other turn may be there meanwhile."""
+    async def offer(self, link: Link, offer: Offer, *, alone: bool = False) -> "Out":
+        """Give a turn out to a kernel; `alone`, if no other turn may be there meanwhile.
+
+        Whoever does has to `close` it.
+        """
         if (kernel := self._kernels.get(link)) is None:
             raise KernelLeft(f"the kernel on {link.name} has gone")
         await kernel.enter(alone)
-        out = Out(kernel, link, offer)
-        self._out[offer.turn] = out
+        out = self._out[offer.turn] = Out(kernel, link, offer)
         try:
             await link.send(offer)
-            yield out
-        finally:
-            del self._out[offer.turn]
-            kernel.exit()
+        except BaseException:
+            self.close(out)
+            raise
+        return out
+
+    def close(self, out: "Out") -> None:
+        """The turn is not out any more."""
+        del self._out[out.offer.turn]
+        out.kernel.exit()
 
     def answer(self, link: Link, frame: Step | Result) -> bool:
         """A kernel has got on; it counts only from the one that was asked, for this try."""
@@ -187,7 +193,7 @@ class Out:
     def __init__(self, kernel: Kernel, link: Link, offer: Offer) -> None:
         self.link = link
         self.offer = offer
-        self._kernel = kernel
+        self.kernel = kernel
         self._patience_s = kernel.hello.turn_timeout_s + GRACE_S
         self._frame: Step | Result | None = None
         self._failure: LinkClosed | None = None
@@ -196,16 +202,13 @@ class Out:
     async def next(self) -> Step | Result:
         """What the kernel has to say; LinkClosed when it goes, or says nothing for too long."""
         if self._frame is None and self._failure is None:
-            self._waiting = asyncio.get_running_loop().create_future()
+            loop = asyncio.get_running_loop()
+            self._waiting = loop.create_future()
+            patience = loop.call_later(self._patience_s, self._lose_patience)
             try:
-                async with asyncio.timeout(self._patience_s):
-                    await self._waiting
-            except TimeoutError as error:
-                self._kernel.silent = True
-                raise LinkClosed(
-                    f"the kernel on {self.link.name} said nothing for {self._patience_s:g} s"
-                ) from error
+                await self._waiting
             finally:
+                patience.cancel()
                 self._waiting = None
         if self._frame is None:
             assert self._failure is not None
@@ -232,6 +235,12 @@ class Out:
     def fail(self, failure: LinkClosed) -> None:
         self._failure = failure
         self._wake()
+
+    def _lose_patience(self) -> None:
+        self.kernel.silent = True
+        self.fail(
+            LinkClosed(f"the kernel on {self.link.name} said nothing for {self._patience_s:g} s")
+        )
 
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():

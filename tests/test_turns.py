@@ -46,9 +46,10 @@ class House:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    loopback, clock = Loopback(), FakeClock()
+    clock = FakeClock()
+    loopback = Loopback(clock.now)
     async with (
-        SqliteStore(tmp_path / "bot.db") as store,
+        SqliteStore(tmp_path / "bot.db", clock=clock.now) as store,
         Gateway(store, channels=[loopback], clock=clock, drain_s=0.0) as gateway,
     ):
         yield House(gateway, loopback, clock)
@@ -188,10 +189,11 @@ async def test_without_a_kernel_a_message_waits_and_the_person_is_told_once(hous
 
 
 async def test_a_person_is_told_once_even_if_the_gateway_restarts(tmp_path: Path) -> None:
-    loopback, clock = Loopback(), FakeClock()
+    clock = FakeClock()
+    loopback = Loopback(clock.now)
     for _ in range(2):
         async with (
-            SqliteStore(tmp_path / "bot.db") as store,
+            SqliteStore(tmp_path / "bot.db", clock=clock.now) as store,
             Gateway(store, channels=[loopback], clock=clock) as gateway,
         ):
             if not loopback.said:

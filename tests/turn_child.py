@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,11 @@ class Mortal(SqliteStore):
         self._reach(name, "after")
         return stored
 
-    async def sent(self, outbox_id: str, ids: Any) -> None:
+    def sent_soon(
+        self, outbox_id: str, ids: Sequence[str], noted: Callable[[BaseException | None], None]
+    ) -> None:
         self._reach("sent", "before")
-        await super().sent(outbox_id, ids)
+        super().sent_soon(outbox_id, ids, noted)
         self._reach("sent", "after")
 
     async def fire(self, timer: Timer, row: InboxRow) -> bool:
