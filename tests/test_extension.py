@@ -154,7 +154,7 @@ def lambda_like() -> None: ...
 
 
 def test_a_refusal_lists_what_there_is() -> None:
-    with pytest.raises(PluginError, match="name what it needs: message, chat$"):
+    with pytest.raises(PluginError, match=r"name what it needs: message, chat$"):
 
         @plugin("!all")
         def everything(**offered: Any) -> None: ...
