@@ -68,7 +68,7 @@ class Bot:
             block_timeout_s=block_timeout_s,
             drain_s=drain_s,
         )
-        self.loopback = Loopback()
+        self.loopback = Loopback() if clock is None else Loopback(clock.now)
         self.channels: tuple[Channel, ...] = (self.loopback, *channels)
         self.feed = Feed(limit=watch_events)
         self._gateway_options: dict[str, Any] = {
