@@ -282,7 +282,7 @@ async def test_a_second_bot_in_one_process_is_told_so(tmp_path: Path) -> None:
     async with Bot(echo, store=tmp_path / "bot.db"):
         with pytest.raises(
             KitError,
-            match="is open in this process already, for .*: another Bot or Gateway; await its",
+            match=r"is open in this process already, for .*: another Bot or Gateway; await its",
         ):
             await Bot(echo, store=tmp_path / "bot.db").start()
 

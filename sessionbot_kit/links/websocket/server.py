@@ -111,8 +111,9 @@ class LinkServer:
         try:
             self._server = await self._serve(self._rules)
         except OSError as error:
+            reason = os.strerror(error.errno or 0)
             raise UsageError(
-                f"port {self._port} on {self.host} cannot be opened ({os.strerror(error.errno or 0)}); "
+                f"port {self._port} on {self.host} cannot be opened ({reason}); "
                 "end what uses it, or choose another, 0 for any"
             ) from error
         return self

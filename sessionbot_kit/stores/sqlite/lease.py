@@ -55,8 +55,8 @@ class FileLock:
         if f"(process {os.getpid()} on " in other:
             first = other.partition(" (process ")[0]
             return (
-                f"{self.path.with_suffix('')} is open in this process already, for {first}: another "
-                "Bot or Gateway; await its stop() first, or give this one a file of its own"
+                f"{self.path.with_suffix('')} is open in this process already, for {first}: "
+                "another Bot or Gateway; await its stop() first, or give this one a file of its own"
             )
         return (
             f"{holder} cannot serve {self.path.with_suffix('')}: {other} does; "
