@@ -174,8 +174,15 @@ class Bot:
             return self.loopback.answers(receipt)
 
     async def add(self, plugin: Declared) -> None:
-        """Join a plugin; a running bot serves it from the next message on."""
+        """Join a plugin, or swap it in for the one that has its id; it serves the next message.
+
+        One that cannot start is a PluginError, and the version before goes on.
+        """
         await self.kernel.add(plugin)
+
+    async def remove(self, id: str) -> None:
+        """Take a plugin out; the turns that run on it end first."""
+        await self.kernel.remove(id)
 
     def watch(self, session: str | None = None) -> AsyncIterator[HouseEvent]:
         """What happens to messages from now on: Received, Offered, Said, Failed, Sent."""
