@@ -11,6 +11,7 @@ to see what was kept, and twice at once to be two processes.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -506,6 +507,32 @@ class OutboxContract(TurnContract):
             assert (letter.id, letter.error) == (replies[0], "blocked by the user")
             assert letter.message.content == "one"
             assert len(await other.unsent()) == 2
+
+    async def test_a_dead_letter_is_sent_again_or_dropped(
+        self, store: Store, replies: list[str]
+    ) -> None:
+        for id_ in replies:
+            await store.bury(id_, "blocked")
+        await store.retry(replies[0])
+        await store.drop(replies[1])
+        assert [(row.id, row.attempts, row.error) for row in await store.unsent()] == [
+            (replies[0], 0, None)
+        ]
+        assert [letter.id for letter in await store.dead_letters()] == [replies[2]]
+        for verb in (store.retry, store.drop):
+            with pytest.raises(StoreConflict, match="no such dead letter"):
+                await verb(replies[0])
+
+    async def test_what_is_over_is_forgotten_after_a_while(
+        self, store: Store, replies: list[str]
+    ) -> None:
+        await store.sent(replies[0], ["1"])
+        assert await store.prune(datetime(2001, 1, 1, tzinfo=UTC)) == 0
+        session = await store.session_for(key())
+        assert await store.accept(inbox(session.id)) is False
+        assert await store.prune(datetime.now(UTC) + timedelta(minutes=1)) == 2
+        assert await store.accept(inbox(session.id)) is True
+        assert [row.id for row in await store.unsent()] == replies[1:]
 
     async def test_a_mark_on_nothing_is_refused(self, store: Store, replies: list[str]) -> None:
         marks = [store.sent("x", []), store.failed("x", ""), store.bury("x", "")]

@@ -23,11 +23,11 @@ from sessionbot_kit.errors import (
 )
 from sessionbot_kit.models import Session
 from sessionbot_kit.stores import open_store
-from sessionbot_kit.stores.sqlite import SqliteStore
+from sessionbot_kit.stores.sqlite import SqliteStore, engine
 from sessionbot_kit.stores.sqlite.checkpoints import MAX_PAGES
 from sessionbot_kit.stores.sqlite.engine import Connections
 from sessionbot_kit.stores.sqlite.schema import VERSION
-from tests.store_people import inbox, key, line, lines
+from tests.store_people import answer, heard, inbox, key, line, lines
 
 NOBODY = 65534
 
@@ -46,6 +46,12 @@ def overwrite(path: Path, start: int) -> None:
     with path.open("r+b") as file:
         file.seek(start)
         file.write(b"\xff" * (path.stat().st_size - start))
+
+
+def edit(path: Path, sql: str, id_: str) -> None:
+    """Do with the file what the store would not do."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute(sql, (id_,))
 
 
 async def fill(store: SqliteStore, session: Session) -> None:
@@ -368,7 +374,7 @@ async def test_a_conflict_does_not_spoil_the_group(path: Path) -> None:
 def test_nobody_is_left_running_when_a_program_forgets_to_close(tmp_path: Path) -> None:
     program = """
 import asyncio, sys
-from sessionbot_kit.stores.sqlite import SqliteStore
+from sessionbot_kit.stores.sqlite import SqliteStore, engine
 asyncio.run(SqliteStore(sys.argv[1]).__aenter__())
 """
     command = (sys.executable, "-c", program, str(tmp_path / "bot.db"))
@@ -384,3 +390,40 @@ async def test_the_log_is_moved_into_the_file_while_others_write(path: Path) -> 
         log_pages = os.stat(f"{path}-wal").st_size / 4_120
         assert log_pages < 2 * MAX_PAGES
         assert os.stat(path).st_size > 1_000_000
+
+
+async def test_a_message_that_was_damaged_is_set_aside(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with SqliteStore(path) as store:
+        session = await store.session_for(key())
+        good, bad = inbox(session.id, heard(id="1")), inbox(session.id, heard(id="2"))
+        await asyncio.gather(store.accept(good), store.accept(bad))
+        edit(path, "UPDATE inbox SET message = '{}' WHERE id = ?", bad.id)
+        assert await store.waiting() == [good]
+        assert await store.waiting() == [good]
+        assert [record.message for record in caplog.records] == ["message set aside"]
+
+
+async def test_a_reply_that_was_damaged_becomes_a_dead_letter(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with SqliteStore(path) as store:
+        row = inbox((await store.session_for(key())).id)
+        lease = await store.acquire("gateway")
+        await store.accept(row)
+        await store.commit(answer(row, lease.epoch, "one", "two"))
+        edit(path, "UPDATE outbox SET message = 'x' WHERE id = ?", f"{row.id}/1")
+        assert [unsent.message.content for unsent in await store.unsent()] == ["two"]
+        assert (await store.stats()).dead == 1
+        assert [record.message for record in caplog.records] == ["reply cannot be read"]
+
+
+async def test_more_jobs_than_there_is_room_for_wait_their_turn(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "MAX_WAITING", 3)
+    async with SqliteStore(path) as store:
+        session = await store.session_for(key())
+        await asyncio.gather(*(store.append(session.id, [line("x")]) for _ in range(50)))
+        assert len(await store.tail(session.id, 100)) == 50
