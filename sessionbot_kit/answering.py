@@ -10,7 +10,7 @@ the place of the dialog that was open, and says so.
 """
 
 import logging
-import secrets
+import random
 from datetime import timedelta
 from typing import Final
 
@@ -153,10 +153,13 @@ class Answering:
                     attempt=attempt,
                 )
             )
-        async with self._switchboard.offer(choice.by, offer, alone=alone) as out:
+        out = await self._switchboard.offer(choice.by, offer, alone=alone)
+        try:
             while isinstance(frame := await out.next(), Step):
                 await self._step(round, frame)
                 await out.stepped()
+        finally:
+            self._switchboard.close(out)
         await self._settle(round, frame)
 
     async def _offer(self, round: Round, choice: Choice[Link], attempt: int) -> Offer:
@@ -177,7 +180,7 @@ class Answering:
             variables=session.variables,
             window=await self._store.tail(session.id, self._window),
             now=self._clock.now(),
-            seed=secrets.randbits(48),
+            seed=random.getrandbits(48),
             journal=journal.entries if journal is not None else (),
             timed_out=row.kind == "timeout",
         )

@@ -26,6 +26,7 @@ from sessionbot_kit.events import Feed, HouseEvent
 from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.kernel import PluginKernel
 from sessionbot_kit.links.memory import memory_link
+from sessionbot_kit.logs import speak_up
 from sessionbot_kit.registry import Declared, Sections, prefixes_of
 from sessionbot_kit.sessions import SessionManager
 from sessionbot_kit.store import Store
@@ -70,7 +71,7 @@ class Bot:
             drain_s=drain_s,
             sections=sections,
         )
-        self.loopback = Loopback()
+        self.loopback = Loopback() if clock is None else Loopback(clock.now)
         self.channels: tuple[Channel, ...] = (self.loopback, *channels)
         self.feed = Feed(limit=watch_events)
         self._gateway_options: dict[str, Any] = {
@@ -141,10 +142,16 @@ class Bot:
     ) -> Self:
         """Begin. Starting twice is harmless; `listen` opens a port for kernels elsewhere."""
         async with self._door:
+            was_running = self.running
             await self._begin()
+            try:
+                if listen is not None and self.gateway.reception.port is None:
+                    await self.gateway.listen(host=host, port=listen, token=token)
+            except BaseException:
+                if not was_running:
+                    await self._end()
+                raise
             self._stays = True
-        if listen is not None and self.gateway.reception.port is None:
-            await self.gateway.listen(host=host, port=listen, token=token)
         return self
 
     async def stop(self) -> None:
@@ -192,6 +199,7 @@ class Bot:
     async def _begin(self) -> None:
         if self._open is not None:
             return
+        speak_up()
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(self._a_store())
             gateway = Gateway(

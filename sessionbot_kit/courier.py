@@ -53,6 +53,8 @@ class Courier:
         self._crew = Crew("courier")
         self._lanes: dict[Lane, deque[OutboxRow]] = {}
         self._empty: dict[Lane, asyncio.Event] = {}
+        self._unmarked = 0  # sent, and not written down yet
+        self._marked: asyncio.Event | None = None
 
     def post(self, row: OutboxRow) -> None:
         """Take a reply over, behind those that wait for the same chat."""
@@ -64,16 +66,24 @@ class Courier:
         self._crew.start(self._carry(lane), f"lane {lane[0]}")
 
     async def settle(self, lane: Lane | None = None) -> None:
-        """Wait until a lane, or every lane, is empty."""
+        """Wait until a lane is empty; or every lane, and that is on the disk."""
         lanes = list(self._lanes) if lane is None else [lane]
         for one in lanes:
             if one in self._lanes:
                 await self._empty.setdefault(one, asyncio.Event()).wait()
+        if lane is None:
+            await self._all_marked()
 
     async def stop(self, *, drain_s: float = 0.0) -> None:
         """Give what is under way a moment; the rest stays in the outbox for the next start."""
         await self._crew.stop(drain_s=drain_s)
+        await self._all_marked()
         self._lanes.clear()
+
+    async def _all_marked(self) -> None:
+        if self._unmarked:
+            self._marked = asyncio.Event()
+            await self._marked.wait()
 
     async def _carry(self, lane: Lane) -> None:
         rows = self._lanes[lane]
@@ -91,7 +101,7 @@ class Courier:
         for attempt in range(row.attempts + 1, self._patience.tries + 1):
             result = await self._try(row.message)
             if result:
-                return await self._note_sent(row, result)
+                return self._note_sent(row, result)
             error = result.error or "the channel gave no reason"
             self._feed.tell(Failed(turn=_turn(row), session=row.session_id, error=error))
             log.warning(
@@ -115,9 +125,24 @@ class Courier:
             log.exception("channel failed", extra={"channel": message.channel_type})
             return SendResult(ok=False, error=f"{type(fault).__name__}: {fault}")
 
-    async def _note_sent(self, row: OutboxRow, result: SendResult) -> None:
-        await self._insist(partial(self._store.sent, row.id, result.ids))
-        self._feed.tell(Sent(turn=_turn(row), session=row.session_id, reply=row.id, ids=result.ids))
+    def _note_sent(self, row: OutboxRow, result: SendResult) -> None:
+        """Have it written down with the next commit: nobody needs to wait for that."""
+
+        def noted(error: BaseException | None) -> None:
+            self._unmarked -= 1
+            if error is not None:
+                log.error("outbox not written", extra={"error": str(error)})
+                write = partial(self._store.sent, row.id, result.ids)
+                self._crew.start(self._insist(write), "mark")
+            if self._unmarked == 0 and self._marked is not None:
+                self._marked.set()
+
+        self._unmarked += 1
+        self._store.sent_soon(row.id, result.ids, noted)
+        if self._feed.watched:
+            self._feed.tell(
+                Sent(turn=_turn(row), session=row.session_id, reply=row.id, ids=result.ids)
+            )
         log.info("reply sent", extra={"reply": row.id})
 
     async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:

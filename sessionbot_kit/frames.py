@@ -70,6 +70,8 @@ def conversation_of(frame: Frame) -> str | None:
             return f"turn {frame.turn}"
         case Hello():
             return "hello"
+        case Watch() | Watched():
+            return "watch"
     return None
 
 

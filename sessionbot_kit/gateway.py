@@ -9,10 +9,12 @@ when a gateway ended, in whatever way, is taken up when the next one starts.
 """
 
 import asyncio
+import inspect
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, Self
 
 from sessionbot_kit.answering import Answering
@@ -66,7 +68,6 @@ class Gateway:
     ) -> None:
         self.bot = bot
         self.store = store
-        self.sessions = SessionManager(store, policy or SessionPolicy(bot=bot))
         self.channels = Registry(channels)
         self.feed = feed or Feed()
         self.switchboard = Switchboard()
@@ -77,17 +78,25 @@ class Gateway:
         self._max_message_bytes = max_message_bytes
         self._count_tokens = count_tokens
         self._clock = clock or SystemClock()
+        self.sessions = SessionManager(
+            store, policy or SessionPolicy(bot=bot, clock=self._clock.now)
+        )
         self._absent_s = absent_s
         self._plugin_absent_s = plugin_absent_s
         self._dialog_expires_s = dialog_expires_s
         self._doors = Crew("channels")
         self._lease: Lease | None = None
+        self._senders: dict[str, Callable[[OutgoingMessage], Awaitable[object]]] = {}
 
     async def start(self) -> Self:
         """Take the lease, take up what was left, open the channels."""
         if self._lease is not None:
             return self
         lease = await self.store.acquire(f"{socket.gethostname()}:{os.getpid()}")
+        self._senders = {
+            id: _caller(getattr(channel, method))
+            for id, channel, method in self.channels.get_implementations("session.send")
+        }
         self.courier = Courier(self.store, self._send, self.feed, self._patience)
         self.timers = Timers(self.store, self._clock, lambda row: self.turns.add(row))
         ledger = Ledger(
@@ -168,7 +177,8 @@ class Gateway:
         if not await self.store.accept(row):
             log.info("second copy dropped", extra={"message_id": message.id, "turn": row.id})
             return Receipt(row.id, session.id, lane_of(message), duplicate=True)
-        self.feed.tell(Received(turn=row.id, session=session.id, message=message))
+        if self.feed.watched:
+            self.feed.tell(Received(turn=row.id, session=session.id, message=message))
         with correlated(row.id, private=[message.content], session_id=session.id):
             log.info("message received", extra={"channel": message.channel_type})
         self.turns.add(row)
@@ -209,14 +219,14 @@ class Gateway:
             wait_s = min(wait_s * 2, 60.0)
 
     async def _send(self, message: OutgoingMessage) -> SendResult:
-        for id, channel, method in self.channels.get_implementations("session.send"):
-            if id == message.channel_type:
-                return _as_result(await call(getattr(channel, method), message))
-        return SendResult(
-            ok=False,
-            permanent=True,
-            error=f"no channel {message.channel_type} that can send; add it to channels=[...]",
-        )
+        send = self._senders.get(message.channel_type)
+        if send is None:
+            return SendResult(
+                ok=False,
+                permanent=True,
+                error=f"no channel {message.channel_type} that can send; add it to channels=[...]",
+            )
+        return _as_result(await send(message))
 
     def _key(self, message: IncomingMessage) -> SessionKey:
         return SessionKey(self.bot, message.channel_type, message.channel_id, message.sender_id)
@@ -224,6 +234,10 @@ class Gateway:
 
 def _size(message: IncomingMessage) -> int:
     return len(message.content.encode()) + sum(len(file.data or b"") for file in message.media)
+
+
+def _caller(send: Callable[..., Any]) -> Callable[[OutgoingMessage], Awaitable[object]]:
+    return send if inspect.iscoroutinefunction(send) else partial(call, send)
 
 
 def _as_result(answer: object) -> SendResult:

@@ -1,8 +1,10 @@
 """Runs plugins for a gateway, wherever that is. It keeps nothing: a turn brings all it needs.
 
     kernel = PluginKernel(echo)
-    async with kernel:
-        await kernel.serve(link)                   # until the link closes
+    attachment = await kernel.attach("ws://127.0.0.1:8089")     # a gateway in another process
+    ...
+    await attachment.leave()
+    await kernel.stop()
 
 Not to be mixed up with a Jupyter kernel, which is always called that.
 """

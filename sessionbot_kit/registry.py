@@ -251,7 +251,11 @@ def check_plugin(plugin: object) -> None:
     meta = getattr(plugin, "meta", None)
     if not isinstance(meta, PluginMeta):
         name = getattr(plugin, "__name__", type(plugin).__name__)
-        hint = "write @plugin above it" if callable(plugin) else "give it a meta = PluginMeta(...)"
+        hint = "give it a meta = PluginMeta(...)"
+        if isinstance(plugin, list | tuple):
+            hint = "give plugins one by one: Bot(echo, help), or Bot(*plugins)"
+        elif callable(plugin) and not isinstance(plugin, type):
+            hint = "write @plugin above it"
         raise PluginError(f"{name} is no plugin; {hint}")
     if isinstance(plugin, type):
         raise PluginError(f"{plugin.__name__} is a class; join an instance: {plugin.__name__}()")

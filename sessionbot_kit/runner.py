@@ -92,37 +92,38 @@ class Runner:
         self, chat: Chat, function: Callable[..., Any], shape: Shape, plugin: str
     ) -> tuple[Progress, str | None]:
         """Run the plugin; what came of it, or the error that ended it."""
-        budget = asyncio.timeout(None)
 
-        def is_over() -> bool:
-            return self._ending or budget.expired()
+        def begin() -> None:
+            guarded.expire_in(self._turn_timeout_s)
 
+        guarded: Guarded[None] = Guarded(
+            self._play(chat, function, shape, plugin, begin),
+            self._watchdog,
+            is_ending=self._is_ending,
+        )
         try:
-            async with budget:
-                await Guarded(
-                    self._play(chat, function, shape, plugin, budget),
-                    self._watchdog,
-                    is_over=is_over,
-                )
+            await guarded
             return chat.end(), None
-        except asyncio.CancelledError:
-            raise
         except NoAnswer:
             chat.utter(NOBODY_ANSWERED)
             return chat.end(), None
         except BaseException as fault:  # somebody else's code: sys.exit() ends a turn, not us
-            if isinstance(fault, KeyboardInterrupt):
+            canceled = isinstance(fault, asyncio.CancelledError) and not guarded.expired
+            if canceled or isinstance(fault, KeyboardInterrupt):
                 raise
             if chat.asks is not UNSET:
                 return chat.end(), None
-            if not budget.expired() and chat.must_begin_again(fault):
+            if not guarded.expired and chat.must_begin_again(fault):
                 return Progress(), None
             overfull = isinstance(fault, DialogTooLong)
-            return Progress(anew=overfull), self._why(fault, plugin, budget)
+            return Progress(anew=overfull), self._why(fault, plugin, guarded.expired)
 
-    def _why(self, fault: BaseException, plugin: str, budget: asyncio.Timeout) -> str:
+    def _is_ending(self) -> bool:
+        return self._ending
+
+    def _why(self, fault: BaseException, plugin: str, expired: bool) -> str:
         """The sentence for the log."""
-        if budget.expired():
+        if expired:
             return (
                 f"took longer than {self._turn_timeout_s:g} s; raise turn_timeout_s or make it "
                 "quicker"
@@ -141,13 +142,10 @@ class Runner:
         function: Callable[..., Any],
         shape: Shape,
         plugin: str,
-        budget: asyncio.Timeout,
+        begin: Callable[[], None],
     ) -> None:
         offered = {"message": chat.first, "chat": chat}
         wanted = {name: offered[name] for name in shape.asks}
-
-        def begin() -> None:
-            budget.reschedule(asyncio.get_running_loop().time() + self._turn_timeout_s)
 
         if shape.native:
             begin()

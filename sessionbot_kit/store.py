@@ -13,7 +13,7 @@ A session is named by its id, its `seq` or its key; ids of sessions that were me
 go on naming that one. The one rule to remember: **what belongs together goes into one call**.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -348,6 +348,12 @@ class Store(Protocol):
 
     async def sent(self, outbox_id: str, ids: Sequence[str]) -> None:
         """The channel took it, and calls it by these ids."""
+        ...
+
+    def sent_soon(
+        self, outbox_id: str, ids: Sequence[str], noted: Callable[[BaseException | None], None]
+    ) -> None:
+        """Like `sent`, with the next commit; `noted` is called then, with what went wrong."""
         ...
 
     async def failed(self, outbox_id: str, error: str) -> None:

@@ -2,8 +2,9 @@
 
     switchboard.join(link, hello)
     choice = await switchboard.serving("!echo hello")       # waits while no kernel is there
-    async with switchboard.offer(choice.by, offer) as out:
-        frame = await out.next()                            # a Step, or the Result
+    out = await switchboard.offer(choice.by, offer)
+    frame = await out.next()                                # a Step, or the Result
+    switchboard.close(out)
 
 Steps and results carry (turn, attempt, epoch). One that nobody waits for any more is refused: a
 kernel that was frozen and comes back late changes nothing.
@@ -12,8 +13,7 @@ kernel that was frozen and comes back late changes nothing.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from typing import Final
 
 from sessionbot_kit.errors import LinkClosed
@@ -85,23 +85,31 @@ class Switchboard:
         """Who has this plugin."""
         return next((found for found in self._served() if found[1].plugin == plugin), None)
 
-    @asynccontextmanager
-    async def offer(self, link: Link, offer: Offer, *, alone: bool = False) -> "AsyncIterator[Out]":
-        """Have a turn out with a kernel; `alone`, if no other turn may be there meanwhile."""
+    async def offer(self, link: Link, offer: Offer, *, alone: bool = False) -> "Out":
+        """Give a turn out to a kernel; `alone`, if no other turn may be there meanwhile.
+
+        Whoever does has to `close` it.
+        """
         if (kernel := self._kernels.get(link)) is None:
             raise KernelLeft(f"the kernel on {link.name} has gone")
         await kernel.enter(alone)
-        out = Out(link, offer, kernel.hello.turn_timeout_s + GRACE_S)
-        self._out[offer.turn] = out
+        out = self._out[offer.turn] = Out(kernel, link, offer)
         try:
             await link.send(offer)
-            yield out
-        finally:
-            del self._out[offer.turn]
-            kernel.exit()
+        except BaseException:
+            self.close(out)
+            raise
+        return out
+
+    def close(self, out: "Out") -> None:
+        """The turn is not out any more."""
+        del self._out[out.offer.turn]
+        out.kernel.exit()
 
     def answer(self, link: Link, frame: Step | Result) -> bool:
         """A kernel has got on; it counts only from the one that was asked, for this try."""
+        if (kernel := self._kernels.get(link)) is not None:
+            kernel.silent = False
         out = self._out.get(frame.turn)
         if out is None or out.link is not link or not out.take(frame):
             log.warning(
@@ -124,7 +132,8 @@ class Switchboard:
         return [route for _, route in self._served()]
 
     def _served(self) -> Iterator[tuple[Link, Route]]:
-        for link, kernel in self._kernels.items():
+        # One that is silent may be frozen: the others go first.
+        for link, kernel in sorted(self._kernels.items(), key=lambda found: found[1].silent):
             for route in kernel.hello.routes:
                 yield link, route
 
@@ -134,6 +143,7 @@ class Kernel:
 
     def __init__(self, hello: Hello) -> None:
         self.hello = hello
+        self.silent = False  # it kept a turn for too long, and has said nothing since
         self._out = 0
         self._alone = False
         self._queue: deque[tuple[bool, asyncio.Future[None]]] = deque()
@@ -180,10 +190,11 @@ class Kernel:
 class Out:
     """A turn that is out with a kernel."""
 
-    def __init__(self, link: Link, offer: Offer, patience_s: float) -> None:
+    def __init__(self, kernel: Kernel, link: Link, offer: Offer) -> None:
         self.link = link
         self.offer = offer
-        self._patience_s = patience_s
+        self.kernel = kernel
+        self._patience_s = kernel.hello.turn_timeout_s + GRACE_S
         self._frame: Step | Result | None = None
         self._failure: LinkClosed | None = None
         self._waiting: asyncio.Future[None] | None = None
@@ -191,15 +202,13 @@ class Out:
     async def next(self) -> Step | Result:
         """What the kernel has to say; LinkClosed when it goes, or says nothing for too long."""
         if self._frame is None and self._failure is None:
-            self._waiting = asyncio.get_running_loop().create_future()
+            loop = asyncio.get_running_loop()
+            self._waiting = loop.create_future()
+            patience = loop.call_later(self._patience_s, self._lose_patience)
             try:
-                async with asyncio.timeout(self._patience_s):
-                    await self._waiting
-            except TimeoutError as error:
-                raise LinkClosed(
-                    f"the kernel on {self.link.name} said nothing for {self._patience_s:g} s"
-                ) from error
+                await self._waiting
             finally:
+                patience.cancel()
                 self._waiting = None
         if self._frame is None:
             assert self._failure is not None
@@ -226,6 +235,12 @@ class Out:
     def fail(self, failure: LinkClosed) -> None:
         self._failure = failure
         self._wake()
+
+    def _lose_patience(self) -> None:
+        self.kernel.silent = True
+        self.fail(
+            LinkClosed(f"the kernel on {self.link.name} said nothing for {self._patience_s:g} s")
+        )
 
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():

@@ -29,6 +29,7 @@ import pytest_asyncio
 
 from sessionbot_kit.bot import Bot
 from sessionbot_kit.registry import Declared
+from sessionbot_kit.stores.sqlite import SqliteStore
 
 __all__ = ["FakeClock", "Person", "Talk", "talk"]
 
@@ -139,7 +140,7 @@ class Person:
             self._lives += 1
             self._bot = None
             await before.stop()
-        store = self._folder / f"life{self._lives}.db"
+        store = SqliteStore(self._folder / f"life{self._lives}.db", clock=self.clock.now)
         bot = Bot(*self._plugins, store=store, clock=self.clock, **self._options)
         self._bot = await bot.start()
 

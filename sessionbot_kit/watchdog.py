@@ -103,59 +103,72 @@ class Guarded(Generic[T]):
         work: Coroutine[Any, Any, T],
         watchdog: Watchdog,
         *,
-        is_over: Callable[[], bool] = lambda: False,
+        is_ending: Callable[[], bool] = lambda: False,
     ) -> None:
+        self.expired = False
         self._work = work
         self._watchdog = watchdog
-        self._is_over = is_over
+        self._is_ending = is_ending
         self._waits_for: Any = None
-        self._grace: asyncio.TimerHandle | None = None
-        self._given_up = False
+        self._deadline: asyncio.TimerHandle | None = None
+        self._canceled = False  # as it had expired
+        self._outlived = False  # its cancellation, once
+
+    def expire_in(self, seconds: float) -> None:
+        """Cancel the work after so long, counted from now; `expired` says that it was so."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = asyncio.get_running_loop().call_later(seconds, self._expire)
 
     def __await__(self) -> Generator[Any, Any, T]:
-        enter, leave, send = self._watchdog.enter, self._watchdog.leave, self._work.send
-        value, error = None, None
+        enter, leave = self._watchdog.enter, self._watchdog.leave
+        value: Any = None
+        error: BaseException | None = None
         try:
             while True:
+                if self.expired and not self._canceled:
+                    self._canceled, error = True, error or asyncio.CancelledError()
                 enter()
                 try:
-                    waits_for = send(value) if error is None else self._work.throw(error)
+                    if error is None:
+                        self._waits_for = self._work.send(value)
+                    else:
+                        self._waits_for = self._work.throw(error)
                 except StopIteration as end:
                     result: T = end.value
                     return result
                 finally:
                     leave()
-                if error is not None:
-                    self._outlives(error, waits_for)
+                if isinstance(error, asyncio.CancelledError):
+                    self._goes_on_after(error)
                 try:
-                    value, error = (yield waits_for), None
+                    value, error = (yield self._waits_for), None
                 except GeneratorExit:
                     raise
                 except BaseException as thrown:
                     value, error = None, thrown
         finally:
-            if self._grace is not None:
-                self._grace.cancel()
+            if self._deadline is not None:
+                self._deadline.cancel()
             self._close()
 
-    def _outlives(self, error: BaseException, waits_for: Any) -> None:
-        """It goes on after it was canceled: for a moment that is its right."""
-        if not isinstance(error, asyncio.CancelledError) or not self._is_over():
-            return
-        if self._given_up:
-            raise error
-        self._waits_for = waits_for
-        if self._grace is None:
-            self._grace = asyncio.get_running_loop().call_later(GRACE_S, self._give_up)
-
-    def _give_up(self) -> None:
-        self._given_up = True
+    def _expire(self) -> None:
+        self.expired = True
         if self._waits_for is not None:
             self._waits_for.cancel()
 
-    def _close(self) -> None:
-        if self._given_up:
+    def _goes_on_after(self, error: asyncio.CancelledError) -> None:
+        """It was canceled and goes on: for a moment that is its right, and no longer."""
+        if self._outlived:
+            # It is kept: collected, it would be closed, and would not end then either.
             _abandoned.append(self._work)
+            raise error
+        if self.expired or self._is_ending():
+            self._outlived = True
+            self.expire_in(GRACE_S)
+
+    def _close(self) -> None:
+        if self._work in _abandoned:
             return
         self._watchdog.enter()
         try:

@@ -13,7 +13,18 @@ from datetime import UTC, datetime
 import pytest
 
 from sessionbot_kit.errors import LinkClosed
-from sessionbot_kit.link import Bye, Event, Frame, Hello, Link, Offer, Result
+from sessionbot_kit.link import (
+    Bye,
+    Event,
+    Frame,
+    Hello,
+    Link,
+    Offer,
+    Result,
+    Stepped,
+    Watch,
+    Watched,
+)
 from sessionbot_kit.models import IncomingMessage, Media, OutgoingMessage, StoredMessage
 from sessionbot_kit.routes import Route
 
@@ -55,6 +66,9 @@ EVERY_KIND: list[Frame] = [
     ),
     Result("t2", 1, 1, error="it broke"),
     Event("t1", "typing", {"on": True}),
+    Stepped("t1", 2, 2**60),
+    Watch("wire"),
+    Watched("wire", ({"id": "1", "bytes": 9},), 3),
     Bye("done"),
 ]
 

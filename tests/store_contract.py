@@ -235,6 +235,20 @@ class MessageContract(SessionContract):
         assert (now.totals.messages, now.totals.tokens) == (3, 15)
         assert now.last_activity == at(3)
 
+    async def test_the_last_activity_is_known_to_the_second(self, place: Place) -> None:
+        async with place() as store:
+            session = await store.session_for(key())
+            for seconds in (10, 20, 15, 500, 501):
+                await store.append(session.id, [line("hello", seconds=seconds)])
+                store.unload()
+                now = await store.session(session.id)
+                assert now is not None
+                assert now.last_activity == at(seconds)
+            await store.change(Change(session.id, forget_through=99))
+        async with place() as store:
+            assert [one.id for one in await store.sessions(active_since=at(501))] == [session.id]
+            assert await store.sessions(active_since=at(502)) == []
+
     async def test_the_first_line_wakes_a_session_and_makes_it_due(self, store: Store) -> None:
         session = await store.session_for(key())
         await store.append(session.id, [line("hello", seconds=9)])

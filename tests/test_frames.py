@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 from sessionbot_kit.errors import MessageError, WireError
 from sessionbot_kit.frames import ADAPTERS, conversation_of, from_document, media_bytes, to_document
 from sessionbot_kit.journal import Entry, Later, Progress
-from sessionbot_kit.link import Bye, Event, Frame, Hello, Offer, Result, Step, Stepped
+from sessionbot_kit.link import (
+    Bye,
+    Event,
+    Frame,
+    Hello,
+    Offer,
+    Result,
+    Step,
+    Stepped,
+    Watch,
+    Watched,
+)
 from sessionbot_kit.models import IncomingMessage, Media, OutgoingMessage, StoredMessage
 from sessionbot_kit.routes import Route
 
@@ -109,6 +120,8 @@ frames = st.one_of(
         changed=st.none() | texts,
     ),
     st.builds(Event, turn=ids, kind=ids, detail=variables),
+    st.builds(Watch, what=ids),
+    st.builds(Watched, what=ids, events=st.lists(variables).map(tuple), lost=numbers),
     st.builds(Bye, reason=texts),
 )
 
@@ -280,6 +293,7 @@ def test_frames_of_a_session_and_of_a_turn_stay_in_order() -> None:
     assert conversation_of(offer()) == "session s1"
     assert conversation_of(Result("t", 1, 1)) == conversation_of(Event("t", "typing")) == "turn t"
     assert conversation_of(Hello("b", "k")) == "hello"
+    assert conversation_of(Watch()) == conversation_of(Watched("wire")) == "watch"
 
 
 def test_bye_is_in_order_with_everything() -> None:

@@ -31,15 +31,16 @@ def refusal(action: Callable[[], object]) -> FragmentError:
 
 def test_counts_say_what_became_of_every_frame() -> None:
     reassembler = Reassembler()
-    frames = ["", fragment("a", 0, 2, FULL[:9]), fragment("a", 0, 2, FULL[:9])]
-    frames += [fragment("a", 1, 2, FULL[9:]), fragment("a", 0, 2, "late"), whole("b"), whole("b")]
-    for frame in frames:
-        reassembler.feed(frame, 0.0)
-    refusal(lambda: reassembler.feed("x", 0.0))
-    reassembler.feed(fragment("c", 0, 2, "x"), 0.0)
+    for name in ("a", "A"):
+        frames = ["", fragment(name, 0, 2, FULL[:9]), fragment(name, 0, 2, FULL[:9])]
+        frames += [fragment(name, 1, 2, FULL[9:]), fragment(name, 0, 2, "late")]
+        frames += [whole(f"b{name}"), whole(f"b{name}"), fragment(f"c{name}", 0, 2, "x")]
+        for frame in frames:
+            reassembler.feed(frame, 0.0)
+        refusal(lambda: reassembler.feed("x", 0.0))
     reassembler.expire(99.0)
     assert reassembler.counts == Counts(
-        completed=2, duplicates=1, late=2, empty=1, rejected=1, expired=1
+        completed=4, duplicates=2, late=4, empty=2, rejected=2, expired=2
     )
 
 

@@ -9,6 +9,7 @@ It is a real channel: messages enter and leave by the same doors as on any other
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from sessionbot_kit.channel import Deliver, Receipt
@@ -28,10 +29,14 @@ class Loopback(Plugin):
         implements={"session.receive": "receive", "session.send": "send"},
     )
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._now = now
         self.said: deque[OutgoingMessage] = deque(maxlen=KEPT_MESSAGES)
         self._deliver: Deliver | None = None
         self._connected = asyncio.Event()
+
+    async def start(self) -> None:
+        self._connected = asyncio.Event()  # of this loop: a bot may be started in another one
 
     async def receive(self, deliver: Deliver) -> None:
         self._deliver = deliver
@@ -56,7 +61,7 @@ class Loopback(Plugin):
             sender_id=user,
             sender_name=user,
             content=content,
-            timestamp=datetime.now(UTC),
+            timestamp=self._now(),
         )
         await self._connected.wait()
         assert self._deliver is not None

@@ -4,6 +4,7 @@ python bot_process.py SEED_URL CERTIFICATE FILE_SERVER FOLDER [DIES_WHEN]
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -81,4 +82,5 @@ async def live(bot: Bot) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:5])
+    with contextlib.suppress(KeyboardInterrupt):
+        main(*sys.argv[1:5])

@@ -8,7 +8,7 @@ import pytest
 
 from sessionbot_kit.channels.session_messenger import compose
 from sessionbot_kit.channels.session_messenger.channel import SessionMessenger
-from sessionbot_kit.channels.session_messenger.envelope import pack
+from sessionbot_kit.channels.session_messenger.envelope import pack, pad, seal, sign, wrap
 from sessionbot_kit.channels.session_messenger.events import (
     Approved,
     Expiry,
@@ -23,6 +23,7 @@ from sessionbot_kit.channels.session_messenger.identity import Identity
 from sessionbot_kit.channels.session_messenger.incoming import CHANNEL_TYPE, Manners
 from sessionbot_kit.channels.session_messenger.loopback import LoopbackNetwork
 from sessionbot_kit.channels.session_messenger.pace import Pace
+from sessionbot_kit.channels.session_messenger.protobuf import encode
 from sessionbot_kit.errors import SettingsError, UsageError
 from sessionbot_kit.models import Media, OutgoingMessage
 
@@ -120,6 +121,27 @@ async def test_typing_reactions_receipts_and_unsends_are_seen(one: Person, bot: 
     assert (await one.sees(ReadSeen)).targets == (target,)
     assert await one.channel.delete(bot.id, id)
     assert await bot.sees(Unsent) == Unsent(target)
+
+
+async def test_a_reaction_to_the_bot_s_own_words_goes_to_the_person(
+    one: Person, bot: Person
+) -> None:
+    (id,) = (await bot.says(one.id, "Done")).ids
+    assert await bot.channel.react(one.id, id, "🎉")
+    assert (await one.sees(Reacted)).target == MessageId.parse(id)
+
+
+async def test_text_that_is_not_utf_8_arrives_as_text(
+    network: LoopbackNetwork, one: Person, bot: Person
+) -> None:
+    now = network.now_ms()
+    content = encode(compose.say("12345678", timestamp=now)).replace(
+        b"12345678", b"ab\xff\xfe\xc3(\x80c"
+    )
+    signed = sign(pad(content), one.channel.identity, bot.id)
+    record = wrap(seal(signed, bot.id, bytes(32)), now)
+    await one.channel._swarm.store(bot.id, record, ttl=60_000)
+    assert (await bot.hears()).content == "ab\ufffd\ufffd\ufffd(\ufffdc"
 
 
 async def test_a_stranger_s_request_is_answered_with_yes_once(one: Person, bot: Person) -> None:

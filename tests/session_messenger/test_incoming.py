@@ -76,7 +76,8 @@ async def door(ada: Identity, bob: Identity, tmp_path: Path) -> AsyncIterator[Do
     async with LoopbackNetwork(nodes=1, swarms=1) as network:
         door = Door(network, ada, bob, tmp_path)
         async with door.swarm, door.files:
-            yield door
+            with door.state:
+                yield door
 
 
 async def test_a_message_is_offered_until_the_store_takes_it(door: Door) -> None:

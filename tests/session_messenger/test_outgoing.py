@@ -1,6 +1,7 @@
 """What is said is said once, however often it is tried."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -70,8 +71,9 @@ async def desk(ada: Identity, bob: Identity, tmp_path: Path) -> AsyncIterator[De
     async with LoopbackNetwork(nodes=2, swarms=1) as network:
         desk = Desk(network, ada, bob, tmp_path)
         async with desk.swarm, desk.files:
-            await desk.swarm.swarm_of(ada.session_id)
-            yield desk
+            with desk.state:
+                await desk.swarm.swarm_of(ada.session_id)
+                yield desk
 
 
 async def test_the_same_message_twice_is_sent_once(desk: Desk) -> None:
@@ -191,7 +193,9 @@ async def test_a_typing_sign_does_not_stay_in_the_swarm(desk: Desk) -> None:
 
 
 async def test_messages_carry_the_network_s_time_and_not_ours(desk: Desk) -> None:
-    desk.network.wind(hours=1)
-    desk.swarm.directory.forget(desk.ada.session_id)
-    (id,) = (await desk.says("Hello")).ids
+    async with SwarmClient(
+        desk.state, seeds=desk.network.seeds, now=lambda: time.time() - 3_600
+    ) as swarm:
+        desk.outgoing = Outgoing(desk.bot, swarm, desk.files, desk.state)
+        (id,) = (await desk.says("Hello")).ids
     assert abs(MessageId.parse(id).timestamp - desk.network.now_ms()) < 60_000

@@ -75,9 +75,12 @@ class State:
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 path.touch(mode=0o600)
-            db = sqlite3.connect(path, isolation_level=None)
-            state = cls(db, str(path))
-            state._prepare()
+            state = cls(sqlite3.connect(path, isolation_level=None), str(path))
+            try:
+                state._prepare()
+            except BaseException:
+                state.close()
+                raise
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
                 f"{path} cannot be opened: {error}. It may be moved away: a new one begins empty, "
@@ -182,7 +185,6 @@ class State:
     def _prepare(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
-            self._db.close()
             raise StoreTooNew(
                 f"{self._path} has version {version} and this program knows {VERSION}; update it"
             )

@@ -143,7 +143,21 @@ def _check(transaction: Transaction, change: Change, head: Head) -> None:
             )
 
 
+def _settle(transaction: Transaction, head: Head) -> None:
+    """Write down the time of the last activity, before the line that knows it goes."""
+    transaction.run(
+        f"UPDATE sessions AS s SET last_activity = {rows.LAST_ACTIVITY}, activity_seq = ? "
+        "WHERE seq = ?",
+        (head.seq, head.session_seq),
+    )
+
+
 def _truncate(transaction: Transaction, head: Head, last: int) -> None:
+    _settle(transaction, head)
+    transaction.run(
+        "UPDATE sessions SET activity_seq = min(activity_seq, ?) WHERE seq = ?",
+        (last, head.session_seq),
+    )
     transaction.run(
         "DELETE FROM messages WHERE session_id = ? AND seq > ?", (head.session_id, last)
     )
@@ -162,6 +176,7 @@ def _forget(transaction: Transaction, head: Head, last: int) -> None:
     (tokens,) = transaction.run(
         "SELECT cum_tokens FROM messages WHERE session_id = ? AND seq = ?", (head.session_id, last)
     ).fetchone()
+    _settle(transaction, head)
     transaction.run(
         "UPDATE sessions SET cleared_seq = ?, cleared_tokens = ? WHERE seq = ?",
         (last, tokens, head.session_seq),
@@ -187,8 +202,11 @@ def _write_row(transaction: Transaction, head: Head, plan: _Plan) -> None:
     if change.state in ENDED:
         transaction.run("DELETE FROM key_aliases WHERE session_id = ?", (session_id,))
     if plan.columns:
-        names = ", ".join(f"{name} = ?" for name in plan.columns)
-        values = (*plan.columns.values(), head.session_seq)
+        columns = plan.columns
+        if "last_activity" in columns:
+            columns = {**columns, "activity_seq": head.seq}
+        names = ", ".join(f"{name} = ?" for name in columns)
+        values = (*columns.values(), head.session_seq)
         transaction.run(f"UPDATE sessions SET {names} WHERE seq = ?", values)
     stated = plan.columns.keys() - {"expires_at", "last_activity"}
     if stated or plan.variables is not None or plan.context is not None:
@@ -213,7 +231,8 @@ def _append(transaction: Transaction, head: Head, lines: Sequence[rows.Line]) ->
     )
     newest = max(line.timestamp for line in lines)
     transaction.run(
-        "UPDATE sessions SET last_activity = ? WHERE seq = ?", (newest, head.session_seq)
+        "UPDATE sessions SET last_activity = ?, activity_seq = ? WHERE seq = ?",
+        (newest, head.seq, head.session_seq),
     )
     transaction.drop_head(added.session_id)
 

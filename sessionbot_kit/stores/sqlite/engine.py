@@ -128,6 +128,20 @@ class Engine:
         self._writer.submit(Job(None, future, compact=True))
         await future
 
+    def _write_with_next(
+        self, job: Callable[[Transaction], None], done: Callable[[BaseException | None], None]
+    ) -> None:
+        """Have a job done with the next commit, and do not wait for it."""
+        if self._writer is None:
+            raise self._closed()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def tell(future: "asyncio.Future[None]") -> None:
+            done(None if future.cancelled() else future.exception())
+
+        future.add_done_callback(tell)
+        self._writer.submit_with_next(Job(job, future))
+
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Ask the file."""
         if self._reader is None:

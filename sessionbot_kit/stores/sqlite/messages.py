@@ -9,7 +9,7 @@ from sessionbot_kit.models import StoredMessage
 from sessionbot_kit.store import ENDED, NewMessage
 from sessionbot_kit.stores.sqlite import rows
 from sessionbot_kit.stores.sqlite.recent import Appended
-from sessionbot_kit.stores.sqlite.sessions import TAIL, Sessions
+from sessionbot_kit.stores.sqlite.sessions import TAIL, TOUCH_EVERY, Sessions
 from sessionbot_kit.stores.sqlite.transaction import Head, Statement, Transaction
 
 APPEND: Final = Statement(
@@ -21,10 +21,15 @@ APPEND: Final = Statement(
     rank=1,
 )
 WAKE: Final = Statement(
-    "UPDATE sessions SET last_activity = ?1, state = 'active', expires_at = ?1 WHERE seq = ?2",
+    """
+    UPDATE sessions SET last_activity = ?1, activity_seq = ?2, state = 'active', expires_at = ?1
+    WHERE seq = ?3
+    """,
     rank=2,
 )
-TOUCH: Final = Statement("UPDATE sessions SET last_activity = ? WHERE seq = ?", rank=3)
+TOUCH: Final = Statement(
+    "UPDATE sessions SET last_activity = ?, activity_seq = ? WHERE seq = ?", rank=3
+)
 AFTER: Final = f"""
 SELECT {rows.MESSAGE_COLUMNS} FROM messages WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT ?
 """
@@ -110,12 +115,16 @@ def add(transaction: Transaction, head: Head, lines: Sequence[rows.Line]) -> App
             ),
         )
     if lines:
+        last = lines[-1]
         if head.state in ("new", "idle"):
             head.state = "active"
-            woken = lines[-1].moment
-            transaction.later(WAKE, (lines[-1].timestamp, head.session_seq))
-        else:
-            transaction.later(TOUCH, (lines[-1].timestamp, head.session_seq))
+            woken = last.moment
+            transaction.later(WAKE, (last.timestamp, head.seq, head.session_seq))
+            head.touched = last.moment
+        elif abs(last.moment - head.touched) >= TOUCH_EVERY:
+            # Not with each line: that would be one more page in each commit.
+            transaction.later(TOUCH, (last.timestamp, head.seq, head.session_seq))
+            head.touched = last.moment
         count = len(lines)
         transaction.count(
             head.interface,

@@ -1,7 +1,7 @@
 """The outbox: replies wait here until their channel took them, or are given up."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from sessionbot_kit.store import OutboxRow
@@ -47,6 +47,13 @@ class Outbox(Engine):
     async def sent(self, outbox_id: str, ids: Sequence[str]) -> None:
         """The channel took it, and calls it by these ids."""
         await self._mark(SENT, outbox_id, rows.to_json(list(ids), "the ids"))
+
+    def sent_soon(
+        self, outbox_id: str, ids: Sequence[str], noted: Callable[[BaseException | None], None]
+    ) -> None:
+        """Like `sent`, with the next commit; `noted` is called then, with what went wrong."""
+        values = rows.to_json(list(ids), "the ids"), outbox_id
+        self._write_with_next(lambda transaction: transaction.later(SENT, values), noted)
 
     async def failed(self, outbox_id: str, error: str) -> None:
         """The channel did not take it this time."""

@@ -29,9 +29,13 @@ from sessionbot_kit.store import InboxRow, Memory, NewMessage, OutboxRow, TokenR
 
 MEDIA = TypeAdapter(tuple[Media, ...])
 
-SESSION_COLUMNS = """
+LAST_ACTIVITY = """
+coalesce((SELECT timestamp FROM messages WHERE session_id = s.id AND seq > s.activity_seq
+          ORDER BY seq DESC LIMIT 1), s.last_activity)
+"""
+SESSION_COLUMNS = f"""
 s.id, s.seq, s.bot_id, s.interface, s.chat_id, s.user_id, s.identity, s.state, s.metadata,
-s.created_at, s.last_activity, s.expires_at, v.variables, v.context, v.version,
+s.created_at, {LAST_ACTIVITY}, s.expires_at, v.variables, v.context, v.version,
 s.cleared_seq, s.cleared_tokens,
 (SELECT seq FROM messages WHERE session_id = s.id ORDER BY seq DESC LIMIT 1),
 (SELECT cum_tokens FROM messages WHERE session_id = s.id ORDER BY seq DESC LIMIT 1)

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -38,6 +38,7 @@ VARIABLES: Final = Statement(
     """,
     rank=4,
 )
+TOUCH_EVERY: Final = timedelta(minutes=1)  # so old may `last_activity` be in a row
 TAIL: Final = f"""
 SELECT {rows.MESSAGE_COLUMNS} FROM messages WHERE session_id = ? ORDER BY seq DESC LIMIT ?
 """
@@ -114,7 +115,8 @@ class Sessions(Engine):
         conditions: list[tuple[str, Any]] = []
         for condition, value in (
             ("s.seq < ?", before),
-            ("s.last_activity >= ?", active_since and rows.to_text(active_since)),
+            ("s.last_activity >= ?", active_since and rows.to_text(active_since - TOUCH_EVERY)),
+            (f"{rows.LAST_ACTIVITY} >= ?", active_since and rows.to_text(active_since)),
             ("s.bot_id = ?", bot),
             ("s.interface = ?", interface),
             ("s.user_id = ?", user),
@@ -246,7 +248,7 @@ def make(transaction: Transaction, new: NewSession, key: SessionKey, now: dateti
         context = rows.to_object(new.context, "the context")
         transaction.run(INSERT_STATE, (id_, variables, context))
     transaction.count(key.interface, sessions=1, active=1)
-    transaction.keep_head(Head(id_, seq, key.interface, "new"))
+    transaction.keep_head(Head(id_, seq, key.interface, "new", created_at))
     return Session(
         id=id_,
         seq=seq,

@@ -10,9 +10,11 @@ behind a savepoint of its own. So a job may run twice and must depend on the tra
 """
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +27,7 @@ from sessionbot_kit.stores.sqlite.faults import fault
 from sessionbot_kit.stores.sqlite.transaction import Transaction
 
 MAX_GROUP: Final = 512
+PATIENCE_S: Final = 0.05
 
 OF_THE_ROW: Final = frozenset(
     {
@@ -80,6 +83,7 @@ class Writer:
         self._on_group = on_group
         self._checkpointer = checkpointer
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._patient: deque[Job] = deque()
         self._transaction = Transaction(db)
         self._thread = threading.Thread(
             target=self._work, name=f"store-writer {path.name}", daemon=True
@@ -92,6 +96,16 @@ class Writer:
     def submit(self, job: Job) -> None:
         self._queue.put(job)
 
+    def submit_with_next(self, job: Job) -> None:
+        """Like `submit`, for what may wait for the next commit, but not for long."""
+        if not self._patient:
+            self._loop.call_later(PATIENCE_S, self._no_longer)
+        self._patient.append(job)
+
+    def _no_longer(self) -> None:
+        with contextlib.suppress(IndexError):
+            self._queue.put(self._patient.popleft())
+
     async def stop(self) -> None:
         """Write what waits, then end."""
         self._queue.put(None)
@@ -101,27 +115,36 @@ class Writer:
         stopping = False
         while not stopping:
             group = Group()
-            item = self._queue.get()
-            while True:
-                if item is None:
-                    stopping = True  # the others of this group are still written
-                else:
-                    group.jobs.append(item)
-                if len(group.jobs) >= MAX_GROUP:
-                    break
-                try:
-                    item = self._queue.get_nowait()
-                except Empty:
-                    break
+            stopping = self._gather(group)
             if group.jobs:
                 self._write(group)
                 for job in group.jobs:
                     if job.compact:
                         self._compact(job)
                 self._loop.call_soon_threadsafe(self._on_group, group)
-                self._checkpointer.note(len(group.jobs))
+                self._checkpointer.after(len(group.jobs), self._db)
         self._checkpointer.stop()
         self._db.close()
+
+    def _gather(self, group: Group) -> bool:
+        """Take everything that waits; True when it is the last."""
+        stopping = False
+        item = self._queue.get()
+        while True:
+            if item is None:
+                stopping = True  # the others of this group are still written
+            else:
+                group.jobs.append(item)
+            if len(group.jobs) >= MAX_GROUP:
+                break
+            try:
+                item = self._queue.get_nowait()
+            except Empty:
+                break
+        if stopping or any(job.run is not None for job in group.jobs):
+            while self._patient:
+                group.jobs.append(self._patient.popleft())
+        return stopping
 
     def _write(self, group: Group) -> None:
         try:
