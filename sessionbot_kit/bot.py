@@ -27,7 +27,7 @@ from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.kernel import PluginKernel
 from sessionbot_kit.links.memory import memory_link
 from sessionbot_kit.logs import speak_up
-from sessionbot_kit.registry import Declared, prefixes_of
+from sessionbot_kit.registry import Declared, Sections, prefixes_of
 from sessionbot_kit.sessions import SessionManager
 from sessionbot_kit.store import Store
 from sessionbot_kit.stores import open_store
@@ -59,6 +59,7 @@ class Bot:
         watch_events: int = 1_000,
         dialog_expires_s: float = 86_400.0,
         clock: Clock | None = None,
+        sections: Sections | None = None,
     ) -> None:
         self.name = name
         self.kernel = PluginKernel(
@@ -68,6 +69,7 @@ class Bot:
             turn_timeout_s=turn_timeout_s,
             block_timeout_s=block_timeout_s,
             drain_s=drain_s,
+            sections=sections,
         )
         self.loopback = Loopback() if clock is None else Loopback(clock.now)
         self.channels: tuple[Channel, ...] = (self.loopback, *channels)
@@ -98,6 +100,7 @@ class Bot:
             "patience": Patience(**dict(settings.courier)),
             "max_message_bytes": settings.max_message_bytes,
             "watch_events": settings.queues.watch_events,
+            "sections": settings.plugins.sections(),
         }
         return cls(*plugins, **wanted | more)
 

@@ -19,7 +19,7 @@ from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import LinkClosed
 from sessionbot_kit.journal import Progress
 from sessionbot_kit.link import Bye, Event, Frame, Hello, Link, Offer, Step, Stepped
-from sessionbot_kit.registry import Declared, Registry, call
+from sessionbot_kit.registry import Declared, Registry, Sections, call
 from sessionbot_kit.runner import Runner
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ class PluginKernel:
         turn_timeout_s: float = 30.0,
         block_timeout_s: float = 10.0,
         drain_s: float = 5.0,
+        sections: Sections | None = None,
     ) -> None:
         self.bot = bot
         self.name = name or f"kernel {os.getpid()}"
@@ -44,6 +45,7 @@ class PluginKernel:
         self._block_timeout_s = block_timeout_s
         self._runner = self._a_runner()
         self._drain_s = drain_s
+        self._sections = sections
         self._links: list[Link] = []
         self._running: dict[str, RunningTurn] = {}
         self._turns: set[RunningTurn] = set()
@@ -54,7 +56,7 @@ class PluginKernel:
     async def start(self) -> Self:
         """Start the plugins: all of them or none."""
         if not self.registry.running:
-            await self.registry.start()
+            await self.registry.start(self._sections)
         return self
 
     async def stop(self) -> None:

@@ -1,79 +1,19 @@
 """A plugin is replaced while its bot runs; what cannot start changes nothing."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from sessionbot_kit import Bot, IncomingMessage, Plugin, PluginMeta, plugin
+from sessionbot_kit import Bot, IncomingMessage, plugin
 from sessionbot_kit.errors import PluginError
 from sessionbot_kit.plugins import echo
-
-
-class Version(Plugin):
-    """Says which version it is, and notes what happens to it."""
-
-    def __init__(
-        self,
-        number: int,
-        diary: list[str] | None = None,
-        *,
-        id: str = "tarot",
-        prefixes: tuple[str, ...] = ("!draw",),
-        needs: tuple[str, ...] = (),
-    ) -> None:
-        self.meta = PluginMeta(
-            id=id, version=str(number), implements={"chat.message": "answer"}, dependencies=needs
-        )
-        self.diary = [] if diary is None else diary
-        self.prefixes = prefixes
-
-    async def start(self) -> None:
-        self.diary.append(f"start {self.meta.version}")
-
-    async def stop(self) -> None:
-        self.diary.append(f"stop {self.meta.version}")
-
-    async def answer(self) -> Any:
-        return f"version {self.meta.version}"
-
-
-class Slow(Version):
-    """Answers when it is told to."""
-
-    def __init__(self, number: int, diary: list[str] | None = None, **more: Any) -> None:
-        super().__init__(number, diary, **more)
-        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
-
-    async def answer(self) -> Any:
-        self.begun.set()
-        await self.go_on.wait()
-        self.diary.append(f"answer {self.meta.version}")
-        return await super().answer()
-
-
-class Counter(Version):
-    """Hands its count on."""
-
-    count = 0
-
-    async def answer(self) -> Any:
-        self.count += 1
-        return f"{self.meta.version}: {self.count}"
-
-    def __getstate__(self) -> Any:
-        return {"count": self.count}
-
-    def adopt(self, state: Any, version: str) -> None:
-        self.count = state["count"]
-        self.diary.append(f"adopt {state} of {version}")
-
-
-async def idle(bot: Bot) -> None:
-    """Wait until every plugin that was replaced has stopped."""
-    await bot.kernel._retiring.drain(10)
+from sessionbot_kit.settings import Settings
+from tests.versions import Counter, Slow, Version, idle
 
 
 async def test_the_next_turn_runs_the_new_version() -> None:
@@ -236,42 +176,6 @@ async def test_plugins_stop_in_the_order_that_their_newest_needs_ask_for() -> No
     assert diary[-2:] == ["stop 2", "stop 7"]
 
 
-async def test_state_crosses_as_json_to_a_version_that_adopts_it() -> None:
-    diary: list[str] = []
-    async with Bot(Counter(1, diary)) as bot:
-        await bot.hear("!draw")
-        await bot.add(Counter(2, diary))
-        assert await bot.hear("!draw") == ["2: 2"]
-    assert "adopt {'count': 1} of 1" in diary
-
-
-async def test_a_version_may_adopt_by_a_coroutine_or_not_at_all() -> None:
-    class Patient(Counter):
-        async def adopt(self, state: Any, version: str) -> None:  # type: ignore[override]  # may be either
-            self.count = state["count"]
-
-    async with Bot(Counter(1)) as bot:
-        await bot.hear("!draw")
-        await bot.add(Patient(2))
-        assert await bot.hear("!draw") == ["2: 2"]
-        await bot.add(Version(3))
-        assert await bot.hear("!draw") == ["version 3"]
-        await bot.add(Counter(4))
-        assert await bot.hear("!draw") == ["4: 1"]
-
-
-@pytest.mark.parametrize("state", [{1, 2}, object(), float("nan")])
-async def test_state_that_is_no_json_is_refused_and_the_old_version_goes_on(state: Any) -> None:
-    class Odd(Counter):
-        def __getstate__(self) -> Any:
-            return state
-
-    async with Bot(Odd(1)) as bot:
-        with pytest.raises(PluginError, match=r"tarot cannot hand its state on: .*; return JSON"):
-            await bot.add(Counter(2))
-        assert await bot.hear("!draw") == ["1: 1"]
-
-
 async def test_adding_the_same_object_again_is_harmless() -> None:
     diary: list[str] = []
     only = Version(1, diary)
@@ -305,21 +209,6 @@ async def test_what_others_need_or_nobody_knows_is_not_removed() -> None:
             await bot.remove("tarot")
         with pytest.raises(PluginError, match="there is no plugin toast; there are tarot, top"):
             await bot.remove("toast")
-
-
-async def test_a_dialog_goes_on_in_the_new_version() -> None:
-    def pizza(word: str) -> Any:
-        @plugin("!pizza", id="pizza")
-        async def order(chat: Any) -> str:
-            size = await chat.ask("Small or large?")
-            return f"{word} {size}"
-
-        return order
-
-    async with Bot(pizza("one")) as bot:
-        await bot.hear("!pizza")
-        await bot.add(pizza("one fresh"))
-        assert await bot.hear("large") == ["one fresh large"]
 
 
 @pytest.fixture
@@ -401,3 +290,29 @@ async def test_a_turn_hears_its_own_message_whatever_is_swapped() -> None:
     async with Bot(Version(1)) as bot:
         await bot.add(card)
         assert await bot.hear("!draw three") == ["three"]
+
+
+async def test_an_old_version_is_forgotten_when_it_has_stopped() -> None:
+    old = Version(1)
+    forgotten = weakref.ref(old)
+    async with Bot(old) as bot:
+        await bot.hear("!draw")
+        await bot.add(Version(2))
+        await idle(bot)
+        del old
+        gc.collect()
+        assert forgotten() is None
+
+
+async def test_a_version_gets_the_section_of_the_settings_that_the_one_before_had() -> None:
+    class Configured(Version):
+        def configure(self, config: Any) -> None:
+            self.diary.append(f"configure {self.meta.version} {dict(config)}")
+
+    diary: list[str] = []
+    settings = Settings(plugins={"tarot": {"deck": 78}})
+    async with Bot.from_settings(settings, Configured(1, diary), store=None) as bot:
+        await bot.add(Configured(2, diary))
+    assert [line for line in diary if "configure" in line] == [
+        "configure 1 {'deck': 78}", "configure 2 {'deck': 78}",
+    ]  # fmt: skip
