@@ -134,13 +134,7 @@ class Engine:
         """Have a job done with the next commit, and do not wait for it."""
         if self._writer is None:
             raise self._closed()
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def tell(future: "asyncio.Future[None]") -> None:
-            done(None if future.cancelled() else future.exception())
-
-        future.add_done_callback(tell)
-        self._writer.submit_with_next(Job(job, future))
+        self._writer.submit_with_next(Job(job, Note(done)))
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Ask the file."""
@@ -188,6 +182,24 @@ class Engine:
 
     def _closed(self) -> StoreError:
         return StoreError(f"{self.path} is closed; use it inside `async with`")
+
+
+class Note:
+    """Takes the place of a future where somebody is told and nobody waits."""
+
+    __slots__ = ("_tell",)
+
+    def __init__(self, tell: Callable[[BaseException | None], None]) -> None:
+        self._tell = tell
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, value: object) -> None:
+        self._tell(None)
+
+    def set_exception(self, error: BaseException) -> None:
+        self._tell(error)
 
 
 def _lock_path(path: Path) -> Path:
