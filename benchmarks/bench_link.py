@@ -32,6 +32,8 @@ async def main(section: Section) -> None:
         )
         raw.process("one raw frame", case("mb_per_s", "raw", size))
         raw.process("binary", case("mb_per_s", "binary", size), goal=at_least(least))
+        if size > 8 * MIB:
+            raw.process("binary, spooled to disk", case("mb_per_s", "spooled", size))
         await raw.measure()
 
     chat = section.table(
@@ -56,7 +58,9 @@ async def main(section: Section) -> None:
         "Every case runs client and server in two fresh processes without compression. A message "
         "counts when it was validated, handled and acknowledged; the bare socket validates "
         "nothing, and acknowledges by answering. Up to 8 large messages are on their way at once, "
-        "64 short ones on the bare socket, and as many as the outbox holds on the link."
+        "64 short ones on the bare socket, and as many as the outbox holds on the link. Latency "
+        "and the longest callback are measured with large attachments spooled to disk, as a "
+        "gateway keeps them; in memory, joining 60 MB takes one callback of 25 ms."
     )
 
 

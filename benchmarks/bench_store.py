@@ -174,7 +174,17 @@ async def main(section: Section) -> None:
                 await memory.close()
 
 
+async def warm(memory: Memory) -> None:
+    """Bring a log to its working size: as long as it grows, each sync is slower."""
+    for _ in range(40):
+        session = await memory.session(new_name("warm"))
+        for _ in range(20):
+            await memory.append(session, TEXT)
+
+
 async def measure(section: Section, memories: dict[str, Memory]) -> None:
+    for memory in memories.values():
+        await warm(memory)
     # What rewrites or reads whole histories would need hours for the long ones.
     slow = tuple(name for name in memories if name not in (OURS, AGENTS, "raw sqlite3, FULL"))
     for history in (1, 100):
@@ -183,10 +193,11 @@ async def measure(section: Section, memories: dict[str, Memory]) -> None:
     title = f"Append to a conversation of {LONG:,}"
     await compare(section, memories, title, "appends", appends(LONG, 20), 1.4, without=slow)
     for tasks, goal in ((8, 3), (64, 5)):
+        # With 64 writers google-adk gives up: "database is locked".
+        without = ("google-adk",) if tasks > 8 else ()
         title = f"Append from {tasks} tasks at once"
-        await compare(
-            section, memories, title, "appends", appends_at_once(tasks, 200 // tasks), goal
-        )
+        sample = appends_at_once(tasks, 256 // tasks)
+        await compare(section, memories, title, "appends", sample, goal, without=without)
     title = "Append or read a context, 8 tasks, 1,000 conversations"
     await compare(section, memories, title, "calls", mixed(8, 15, 1_000), 4)
     title = "Begin a conversation with its first message"

@@ -15,6 +15,8 @@ from asyncio.events import Handle
 from asyncio.subprocess import PIPE
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter, thread_time
 from typing import Any
 
@@ -52,10 +54,14 @@ def chat() -> Result:
 
 
 async def handle_link(link: Link) -> None:
-    """Handle every frame; answer events."""
+    """Handle every frame; answer events, and delete the files that came."""
     async for frame in link:
         if isinstance(frame, Event):
             await link.send(frame)
+        elif isinstance(frame, Result):
+            for media in frame.replies[0].media:
+                if media.path is not None:
+                    media.path.unlink()
 
 
 async def handle_raw(socket: ServerConnection) -> None:
@@ -76,10 +82,12 @@ async def handle_original(socket: ServerConnection) -> None:
 async def serve_case(kind: str) -> None:
     """Run a server until the parent closes our input."""
     loop = asyncio.get_running_loop()
-    if kind in ("binary", "text"):
-        async with serve_links(handle_link, port=0) as server:
-            print(server.port, flush=True)
-            await loop.run_in_executor(None, sys.stdin.read)
+    if kind in ("binary", "text", "spooled"):
+        with TemporaryDirectory() as folder:
+            rules = Rules(spool_folder=Path(folder) if kind == "spooled" else None)
+            async with serve_links(handle_link, port=0, rules=rules) as server:
+                print(server.port, flush=True)
+                await loop.run_in_executor(None, sys.stdin.read)
         return
     handler = handle_raw if kind == "raw" else handle_original
     async with serve(handler, "127.0.0.1", 0, **OPTIONS) as sockets:
@@ -168,7 +176,8 @@ async def mb_per_s(kind: str, size: str) -> float:
         elif kind == "original":
             rate = await original_rate(url, each, max(8, count // 8))
         else:
-            rate = await link_rate(url, kind, with_file(each), count, IN_FLIGHT)
+            codec = "text" if kind == "text" else "binary"
+            rate = await link_rate(url, codec, with_file(each), count, IN_FLIGHT)
         return rate * each / 1e6
 
     return await against_server(kind, work)
@@ -185,11 +194,11 @@ async def chats_per_s(kind: str) -> float:
     return await against_server(kind, work)
 
 
-async def latency_ms(load: str, codec: str = "binary") -> float:
+async def latency_ms(load: str) -> float:
     """The 99th percentile of 500 short round trips, one every 2 ms."""
 
     async def work(url: str) -> float:
-        async with connect_link(url, codec=codec) as link, asyncio.TaskGroup() as group:  # type: ignore[arg-type]  # from the command line
+        async with connect_link(url) as link, asyncio.TaskGroup() as group:
             bulk = group.create_task(_transfer(link)) if load == "loaded" else None
             times = []
             for number in range(500):
@@ -202,7 +211,7 @@ async def latency_ms(load: str, codec: str = "binary") -> float:
                 bulk.cancel()
         return statistics.quantiles(times, n=100)[98]
 
-    return await against_server(codec, work)
+    return await against_server("spooled", work)
 
 
 async def _transfer(link: Link) -> None:
@@ -228,8 +237,10 @@ async def stall_ms(codec: str) -> float:
         async for _ in link:
             done.set()
 
+    folder = TemporaryDirectory()
+    rules = Rules(spool_folder=Path(folder.name))
     async with (
-        serve_links(on_link, port=0) as server,
+        serve_links(on_link, port=0, rules=rules) as server,
         connect_link(f"ws://127.0.0.1:{server.port}", codec=codec) as link,  # type: ignore[arg-type]  # from the command line
     ):
         frame = with_file(BULK_BYTES if codec == "binary" else 45_000_000)
@@ -237,6 +248,7 @@ async def stall_ms(codec: str) -> float:
         await link.send(frame)
         await done.wait()
         Handle._run = run  # type: ignore[method-assign]  # as it was
+    folder.cleanup()
     return longest * 1e3
 
 

@@ -194,7 +194,7 @@ async def aiogram(people: int, folder: Path) -> float:
     return await rate(talk, people)
 
 
-async def nonebot2(people: int, folder: Path) -> float:  # noqa: C901 - it takes an adapter
+async def nonebot2(people: int, folder: Path) -> float:
     """One matcher; nothing is stored and nothing is sent."""
     import nonebot
     from nonebot.adapters import Adapter, Event, Message, MessageSegment

@@ -23,7 +23,8 @@
     │   ├── TokenEnded      its session has expired or was closed
     │   └── RateLimited     too much at once
     ├── ChannelError        the platform's: a channel that could not send or receive
-    │   └── NodeError       one node of a network that refused, lied or did not answer
+    │   ├── NodeError       one node of a network that refused, lied or did not answer
+    │   └── SendRefused     a platform that will never take this message
     └── StoreError          the world's: a disk, a lock, a file
         ├── StoreBusy       locked by somebody for too long
         ├── StoreFull       no room on the disk
@@ -166,6 +167,10 @@ class NodeError(ChannelError):
         super().__init__(detail)
         self.status = status
         self.body = body
+
+
+class SendRefused(ChannelError):
+    """A platform refuses a message for good; to send it again would not help."""
 
 
 class StoreError(KitError):

@@ -212,6 +212,12 @@ async def test_a_stopped_server_ends_its_links_and_frees_its_port() -> None:
             assert server.port == port
 
 
+async def test_a_port_that_is_taken_is_named() -> None:
+    async with hall() as place:
+        with pytest.raises(UsageError, match=f"port {place.server.port} on 127.0.0.1 cannot be"):
+            await serve_links(lambda link: None, port=place.server.port).start()
+
+
 async def test_a_link_whose_handler_returns_is_closed() -> None:
     async def greet(link: Link) -> None:
         await link.send(note(1))

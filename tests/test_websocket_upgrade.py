@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.server import ServerConnection
 
 from sessionbot_kit.errors import UsageError
 from sessionbot_kit.links.websocket import Rules, one_token, serve_links
@@ -115,6 +116,18 @@ async def test_more_hosts_and_origins_can_be_allowed() -> None:
 
 async def test_without_a_subprotocol_there_is_no_link(guarded: Hall) -> None:
     assert await knock(guarded, Sec_WebSocket_Protocol=None) == 400
+
+
+async def test_an_original_peer_shows_no_token_and_still_needs_a_host_and_no_origin() -> None:
+    async def hang_up(socket: ServerConnection) -> None:
+        await socket.close()
+
+    async with hall(check_token=one_token("good"), on_original_peer=hang_up) as place:
+        plain: dict[str, str | None] = {"Authorization": None, "Sec_WebSocket_Protocol": None}
+        assert await knock(place, **plain) == 101
+        assert await knock(place, **plain, Origin="https://evil.example") == 403
+        assert await knock(place, **plain, Host="evil.example") == 403
+        assert await knock(place, Authorization=None) == 401
 
 
 @pytest.mark.parametrize("options", [{}, {"check_token": str, "on_original_peer": print}])

@@ -24,8 +24,8 @@ from sessionbot_kit.channels.session_messenger.loopback.storage_node import Stor
 from sessionbot_kit.channels.session_messenger.rpc import Node
 from sessionbot_kit.channels.session_messenger.seeds import Seed, official
 from sessionbot_kit.channels.session_messenger.state import State
-from sessionbot_kit.channels.session_messenger.swarm import Found, Refused, SwarmClient
-from sessionbot_kit.errors import ChannelError, SettingsError
+from sessionbot_kit.channels.session_messenger.swarm import Found, SwarmClient
+from sessionbot_kit.errors import ChannelError, SendRefused, SettingsError
 
 TTL = 86_400_000
 HOUR = 3_600.0
@@ -116,7 +116,7 @@ async def test_when_every_node_is_broken_it_ends_with_a_sentence(
 async def test_what_two_nodes_refuse_for_good_is_not_sent_again(
     client: SwarmClient, network: LoopbackNetwork, ada: Identity
 ) -> None:
-    with pytest.raises(Refused, match="Provided expiry/TTL is not valid"):
+    with pytest.raises(SendRefused, match="Provided expiry/TTL is not valid"):
         await client.store(ada.session_id, b"record", ttl=5)
     assert len(network.refusals) == 2
 

@@ -17,8 +17,8 @@ from sessionbot_kit.channels.session_messenger.events import KEPT_MS, MessageId
 from sessionbot_kit.channels.session_messenger.files import FileClient
 from sessionbot_kit.channels.session_messenger.identity import Identity, key_of
 from sessionbot_kit.channels.session_messenger.state import Part, State
-from sessionbot_kit.channels.session_messenger.swarm import Refused, SwarmClient
-from sessionbot_kit.errors import ChannelError, MessageError, UsageError
+from sessionbot_kit.channels.session_messenger.swarm import SwarmClient
+from sessionbot_kit.errors import ChannelError, MessageError, SendRefused, UsageError
 from sessionbot_kit.ids import new_id
 from sessionbot_kit.models import Media, OutgoingMessage, SendResult
 
@@ -57,7 +57,7 @@ class Outgoing:
                 if part.data is not None:
                     hash = await self._swarm.store(part.recipient, part.data, ttl=KEPT_MS)
                     self._state.mark_sent(id, number, hash)
-        except (UsageError, Refused) as error:
+        except (UsageError, SendRefused) as error:
             self._state.forget_sent(id)
             return SendResult(ok=False, error=str(error), permanent=True)
         except ChannelError as error:
@@ -92,7 +92,7 @@ class Outgoing:
             await self._meet(chat)
             now = self._swarm.clock.new_ms()
             await self._swarm.store(chat, self._seal(write(now), chat, now), ttl=ttl)
-        except (UsageError, Refused) as error:
+        except (UsageError, SendRefused) as error:
             return SendResult(ok=False, error=str(error), permanent=True)
         except ChannelError as error:
             return SendResult(ok=False, error=str(error))

@@ -25,7 +25,7 @@ from sessionbot_kit.channels.session_messenger.rpc import Node, Stored
 from sessionbot_kit.channels.session_messenger.seeds import Seed, official
 from sessionbot_kit.channels.session_messenger.state import State
 from sessionbot_kit.channels.session_messenger.web import open_web, post
-from sessionbot_kit.errors import ChannelError, NodeError
+from sessionbot_kit.errors import ChannelError, NodeError, SendRefused
 
 T = TypeVar("T")
 
@@ -45,10 +45,6 @@ class Found:
     node: Node
     records: list[Stored] = field(repr=False)
     more: bool
-
-
-class Refused(ChannelError):
-    """Several nodes refuse the same thing; to send it again would not help."""
 
 
 class SwarmClient:
@@ -154,7 +150,7 @@ class SwarmClient:
                     continue
                 refused += error.status in _FOR_GOOD
                 if refused == 2:
-                    raise Refused(f"two nodes refuse it: {error}") from error
+                    raise SendRefused(f"two nodes refuse it: {error}") from error
                 self.directory.blame(node)
                 continue
             self.directory.praise(node)

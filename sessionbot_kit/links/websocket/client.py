@@ -87,6 +87,8 @@ class ClientLink(WebSocketLink):
     async def open(self) -> Self:
         """Connect for the first time; LinkClosed when that cannot be."""
         warn_if_slow()
+        if self._headers and not self._loopback and self._url.startswith("ws:"):
+            log.warning("a token is sent without TLS", extra={"link": self.name, "fix": "wss://"})
         self._crew.start(self._stay_connected(), "connection")
         self._give_up_later("nobody answered")
         try:

@@ -66,9 +66,9 @@ class ControlCodec:
 
 def message_id_of(data: bytes, limits: Limits) -> str:
     """Which message a frame belongs to, without reading the rest of it where that is easy."""
-    if data[:1] == bytes((MAGIC,)):
-        length = int.from_bytes(data[2:4], "big")
-        return data[HEADER.size : HEADER.size + length].decode("utf-8", "replace")
+    if data and data[0] == MAGIC:
+        stop = HEADER.size + (data[2] << 8) + data[3] if len(data) > 3 else 0
+        return data[HEADER.size : stop].decode("utf-8", "replace")
     if data.startswith(_TEXT_HEAD) and (end := data.find(b'"', len(_TEXT_HEAD), 160)) > 0:
         return data[len(_TEXT_HEAD) : end].decode("utf-8", "replace")
     fragment = read_fragment(data, limits)
@@ -102,6 +102,9 @@ class Exchange:
             raw=True,
             spool=None if folder is None else lambda: cast(BinaryIO, Spool(folder)),
         )
+        # What was pushed and may have to be sent again. Short messages are kept as the one frame
+        # they are: bytes give the garbage collector nothing to look at.
+        self._whole: dict[int, bytes] = {}
         self._payloads: dict[int, Payload] = {}
         self._files: dict[int, list[BinaryIO]] = {}
         self._cutting: dict[int, Iterator[bytes]] = {}
@@ -132,7 +135,12 @@ class Exchange:
         except KitError:
             _close(files)
             raise
-        self._payloads[seq] = payload
+        if payload.end <= self.wire.lanes.step:
+            self._whole[seq] = next(payload.fragments())
+            _close(files)
+            files = []
+        else:
+            self._payloads[seq] = payload
         if files:
             self._files[seq] = files
         if isinstance(frame, Hello):
@@ -160,13 +168,13 @@ class Exchange:
 
     def _cut(self, piece: Piece) -> bytes:
         seq = piece.seq
+        if (whole := self._whole.get(seq)) is not None:
+            return whole
         frames = self._cutting.get(seq)
         if frames is None:
             frames = self._payloads[seq].fragments(piece.start)
-            if piece.stop == piece.end:
-                return next(frames)
             self._cutting[seq] = frames
-        elif piece.stop == piece.end:
+        if piece.stop == piece.end:
             del self._cutting[seq]
         return next(frames)
 
@@ -266,9 +274,9 @@ class Exchange:
 
     def _free(self, seqs: Iterable[int]) -> None:
         for seq in seqs:
-            self._payloads.pop(seq, None)
-            self._cutting.pop(seq, None)
-            if self._files:
+            if self._whole.pop(seq, None) is None:
+                self._payloads.pop(seq, None)
+                self._cutting.pop(seq, None)
                 _close(self._files.pop(seq, ()))
 
     def close(self) -> None:

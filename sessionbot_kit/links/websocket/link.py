@@ -58,7 +58,6 @@ class WebSocketLink:
         self._room = asyncio.Event()
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
-        self._writer_waits = False
         self._alarm: asyncio.TimerHandle | None = None
         self._expiry: asyncio.TimerHandle | None = None
 
@@ -248,7 +247,7 @@ class WebSocketLink:
     def _send_now(self) -> None:
         """Send what is due right here, if the socket takes it at once; else the writer does."""
         connection = self._connection
-        if connection is None or self._news.is_set() or not self._writer_waits:
+        if connection is None or self._news.is_set() or not connection.writer_waits:
             return
         for _ in range(FRAMES_IN_A_ROW):
             if connection.over.is_set():
@@ -273,11 +272,9 @@ class WebSocketLink:
                 if self._wire.lanes.idle:
                     self._idle.set()
                 self._news.clear()
-                self._writer_waits = True
-                try:
-                    await self._news.wait()
-                finally:
-                    self._writer_waits = False
+                connection.writer_waits = True
+                await self._news.wait()
+                connection.writer_waits = False
                 continue
             if connection.backlog < MAX_BACKLOG:
                 connection.send_now(data)

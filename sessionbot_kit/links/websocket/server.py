@@ -12,6 +12,7 @@ decided on the HTTP request, before anything is kept for the caller.
 import asyncio
 import inspect
 import logging
+import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -107,8 +108,18 @@ class LinkServer:
 
     async def start(self) -> Self:
         warn_if_slow()
-        rules = self._rules
-        self._server = await serve(
+        try:
+            self._server = await self._serve(self._rules)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise UsageError(
+                f"port {self._port} on {self.host} cannot be opened ({reason}); "
+                "end what uses it, or choose another, 0 for any"
+            ) from error
+        return self
+
+    async def _serve(self, rules: Rules) -> Server:
+        return await serve(
             self._handle,  # type: ignore[arg-type]  # create_connection makes a ServerSocket
             self.host,
             self._port,
@@ -124,7 +135,6 @@ class LinkServer:
             write_limit=FRAGMENT_BYTES,
             server_header=None,
         )
-        return self
 
     async def stop(self) -> None:
         """Close the port and every connection; kernels call again until another server answers."""
@@ -139,7 +149,10 @@ class LinkServer:
         assert self._server is not None
         now = socket.loop.time()
         address = str((socket.remote_address or ("?",))[0])
-        found = self._gate.check(request.headers, address, now)
+        original = (
+            self._on_original_peer is not None and "Sec-WebSocket-Protocol" not in request.headers
+        )
+        found = self._gate.check(request.headers, address, now, original=original)
         if isinstance(found, str):
             others = self._server.connections
             same = sum(getattr(other, "identity", "") == found for other in others)
@@ -177,8 +190,10 @@ class LinkServer:
         except PermissionError as error:
             connection.end(REFUSED, str(error))
         else:
-            await link.attach(connection)
-            link.expire_after(self._rules.linger_s, "the kernel did not come back")
+            try:
+                await link.attach(connection)
+            finally:
+                link.expire_after(self._rules.linger_s, "the kernel did not come back")
             return
         log.warning("no link made", extra={"peer": socket.identity, "reason": connection.reason})
         await connection.close(self._rules.close_timeout_s)

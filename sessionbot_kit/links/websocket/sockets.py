@@ -104,6 +104,7 @@ class Connection:
         self.text = subprotocol != BINARY
         self.codec = ControlCodec(subprotocol)
         self.sending_since: float | None = None
+        self.writer_waits = False
         self.code: int | None = None
         self.reason = ""
         self.over = asyncio.Event()

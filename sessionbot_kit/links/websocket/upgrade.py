@@ -64,9 +64,12 @@ class Gate:
         self._failures: OrderedDict[str, Bucket] = OrderedDict()
 
     def check(
-        self, headers: Mapping[str, str], address: str, now: float
+        self, headers: Mapping[str, str], address: str, now: float, *, original: bool = False
     ) -> str | tuple[HTTPStatus, str]:
-        """Whose connection this is; or the status and the sentence to refuse it with."""
+        """Whose connection this is; or the status and the sentence to refuse it with.
+
+        An `original` peer has no token to show.
+        """
         if host_of(headers.get("Host", "")) not in self.hosts:
             return HTTPStatus.FORBIDDEN, "This host is not served here; allow it in the settings.\n"
         origin = headers.get("Origin")
@@ -74,6 +77,8 @@ class Gate:
             return HTTPStatus.FORBIDDEN, "This origin is not allowed; add it to the settings.\n"
         if self._check_token is None:
             return "anybody"
+        if original:
+            return "original"
         scheme, _, token = headers.get("Authorization", "").partition(" ")
         identity = self._check_token(token.strip()) if scheme.lower() == "bearer" else None
         if identity is not None:

@@ -8,6 +8,7 @@ from sessionbot_kit.errors import StoreConflict
 from sessionbot_kit.models import Session, SessionKey
 from sessionbot_kit.store import ENDED, KEEP, Change, Memory
 from sessionbot_kit.stores.sqlite import dialogs, rows
+from sessionbot_kit.stores.sqlite.lines import Line, to_line
 from sessionbot_kit.stores.sqlite.messages import add
 from sessionbot_kit.stores.sqlite.people import remember
 from sessionbot_kit.stores.sqlite.sessions import UNALIAS, Sessions, make
@@ -65,7 +66,7 @@ class _Plan(NamedTuple):
     """A change, and what of it was written out beforehand."""
 
     change: Change
-    lines: list[rows.Line]
+    lines: list[Line]
     variables: str | None
     context: str | None
     columns: dict[str, Any]
@@ -87,7 +88,7 @@ def _plan(change: Change) -> _Plan:
         columns["last_activity"] = rows.to_text(change.last_activity)
     return _Plan(
         change,
-        [rows.to_line(message) for message in change.append],
+        [to_line(message) for message in change.append],
         None if change.variables is None else rows.to_object(change.variables, "the variables"),
         None if change.context is None else rows.to_object(change.context, "the context"),
         columns,
@@ -143,7 +144,21 @@ def _check(transaction: Transaction, change: Change, head: Head) -> None:
             )
 
 
+def _settle(transaction: Transaction, head: Head) -> None:
+    """Write down the time of the last activity, before the line that knows it goes."""
+    transaction.run(
+        f"UPDATE sessions AS s SET last_activity = {rows.LAST_ACTIVITY}, activity_seq = ? "
+        "WHERE seq = ?",
+        (head.seq, head.session_seq),
+    )
+
+
 def _truncate(transaction: Transaction, head: Head, last: int) -> None:
+    _settle(transaction, head)
+    transaction.run(
+        "UPDATE sessions SET activity_seq = min(activity_seq, ?) WHERE seq = ?",
+        (last, head.session_seq),
+    )
     transaction.run(
         "DELETE FROM messages WHERE session_id = ? AND seq > ?", (head.session_id, last)
     )
@@ -162,6 +177,7 @@ def _forget(transaction: Transaction, head: Head, last: int) -> None:
     (tokens,) = transaction.run(
         "SELECT cum_tokens FROM messages WHERE session_id = ? AND seq = ?", (head.session_id, last)
     ).fetchone()
+    _settle(transaction, head)
     transaction.run(
         "UPDATE sessions SET cleared_seq = ?, cleared_tokens = ? WHERE seq = ?",
         (last, tokens, head.session_seq),
@@ -187,8 +203,11 @@ def _write_row(transaction: Transaction, head: Head, plan: _Plan) -> None:
     if change.state in ENDED:
         transaction.run("DELETE FROM key_aliases WHERE session_id = ?", (session_id,))
     if plan.columns:
-        names = ", ".join(f"{name} = ?" for name in plan.columns)
-        values = (*plan.columns.values(), head.session_seq)
+        columns = plan.columns
+        if "last_activity" in columns:
+            columns = {**columns, "activity_seq": head.seq}
+        names = ", ".join(f"{name} = ?" for name in columns)
+        values = (*columns.values(), head.session_seq)
         transaction.run(f"UPDATE sessions SET {names} WHERE seq = ?", values)
     stated = plan.columns.keys() - {"expires_at", "last_activity"}
     if stated or plan.variables is not None or plan.context is not None:
@@ -200,7 +219,7 @@ def _write_row(transaction: Transaction, head: Head, plan: _Plan) -> None:
     transaction.drop_head(session_id)
 
 
-def _append(transaction: Transaction, head: Head, lines: Sequence[rows.Line]) -> None:
+def _append(transaction: Transaction, head: Head, lines: Sequence[Line]) -> None:
     # `add` counts its lines, and the whole session is weighed again.
     added = add(transaction, head, lines)
     transaction.flush()
@@ -213,7 +232,8 @@ def _append(transaction: Transaction, head: Head, lines: Sequence[rows.Line]) ->
     )
     newest = max(line.timestamp for line in lines)
     transaction.run(
-        "UPDATE sessions SET last_activity = ? WHERE seq = ?", (newest, head.session_seq)
+        "UPDATE sessions SET last_activity = ?, activity_seq = ? WHERE seq = ?",
+        (newest, head.seq, head.session_seq),
     )
     transaction.drop_head(added.session_id)
 

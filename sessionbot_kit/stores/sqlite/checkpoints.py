@@ -1,10 +1,11 @@
 """Moves what was committed from the log into the database file, while others go on writing.
 
-A commit appends to the log (`-wal`), and the log must not grow for ever. Left to itself SQLite
-would move it inside some commit, which then waits for two more syncs. Here a thread of its own does
-it early, with a connection of its own, in the mode that waits for nobody (PASSIVE). What it
-leaves when the writer never pauses is bounded: past `MAX_PAGES` the writer's next commit does the
-rest, and the log begins again at its start.
+A commit appends to the log (`-wal`), and the log must not grow for ever; one that begins again at
+its start is also quicker to sync, because the file keeps its size. Left to itself SQLite would move
+it inside some commit, which then waits for it. Here a thread of its own moves nearly all of it,
+with a connection of its own, in the mode that waits for nobody (PASSIVE). The little that was
+written meanwhile is moved by the writer, between two groups, so that the next one begins at the
+start. If it never comes to that, SQLite's own way is the bound: `MAX_PAGES`.
 """
 
 import logging
@@ -25,6 +26,7 @@ class Checkpointer:
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self._db = db
         self._jobs = 0
+        self._rest = False  # all but a little is moved
         self._stopping = False
         self._wanted = threading.Event()
         self._thread = threading.Thread(
@@ -34,10 +36,13 @@ class Checkpointer:
     def start(self) -> None:
         self._thread.start()
 
-    def note(self, jobs: int) -> None:
-        """Jobs were committed; called by the writer, after the commit."""
+    def after(self, jobs: int, writing: sqlite3.Connection) -> None:
+        """So many jobs were committed and handed back; called by the writer's thread."""
         self._jobs += jobs
-        if self._jobs >= EARLY_JOBS:
+        if self._rest:
+            self._rest = False
+            _move(writing)
+        elif self._jobs >= EARLY_JOBS:
             self._jobs = 0
             self._wanted.set()
 
@@ -53,8 +58,13 @@ class Checkpointer:
             self._wanted.clear()
             if self._stopping:
                 break
-            try:
-                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            except sqlite3.Error as error:  # nothing is lost: the next one does it, or a commit
-                log.warning("checkpoint failed", extra={"error": str(error)})
+            _move(self._db)
+            self._rest = True
         self._db.close()
+
+
+def _move(db: sqlite3.Connection) -> None:
+    try:
+        db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    except sqlite3.Error as error:  # nothing is lost: the next one does it
+        log.warning("checkpoint failed", extra={"error": str(error)})

@@ -7,6 +7,8 @@ people may ask in any SQLite shell:
     SELECT id, user_id, last_activity FROM sessions
     WHERE last_activity > datetime('now', '-30 minutes');
     SELECT role, content, timestamp FROM messages WHERE session_id = '...' ORDER BY seq;
+
+`sessions.last_activity` follows a conversation within a minute; the last message knows exactly.
 """
 
 from typing import Final
@@ -27,6 +29,7 @@ SESSIONS: Final = (
         metadata       TEXT NOT NULL DEFAULT '{}',
         created_at     TEXT NOT NULL,
         last_activity  TEXT NOT NULL,
+        activity_seq   INTEGER NOT NULL DEFAULT 0, -- a line after this one was said later still
         expires_at     TEXT,
         cleared_seq    INTEGER NOT NULL DEFAULT 0,
         cleared_tokens INTEGER NOT NULL DEFAULT 0

@@ -10,15 +10,18 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sessionbot_kit.errors import SessionUnknown, StaleLease, StoreConflict
 from sessionbot_kit.store import ENDED
+from sessionbot_kit.stores.sqlite.rows import to_moment
 
 MAX_HEADS: Final = 10_000
 
 HEAD: Final = """
-SELECT s.seq, s.interface, s.state, m.seq, m.cum_tokens, s.cleared_seq, s.cleared_tokens, v.version
+SELECT s.seq, s.interface, s.state, s.last_activity, m.seq, m.cum_tokens, s.cleared_seq,
+       s.cleared_tokens, v.version
 FROM sessions s
 LEFT JOIN messages m ON m.session_id = s.id
 LEFT JOIN session_state v ON v.session_id = s.id
@@ -55,6 +58,7 @@ class Head:
     session_seq: int
     interface: str
     state: str
+    touched: datetime  # `last_activity` as it is in the row
     seq: int = 0
     cum_tokens: int = 0
     cleared_seq: int = 0
@@ -162,7 +166,8 @@ class Transaction:
         row = self.db.execute(HEAD, (session_id,)).fetchone()
         if row is None:
             return self.head(self._target(session_id))
-        session_seq, interface, state, seq, cum_tokens, cleared_seq, cleared_tokens, version = row
+        session_seq, interface, state, touched, seq, cum_tokens, *cleared, version = row
+        cleared_seq, cleared_tokens = cleared
         if seq is None:
             seq, cum_tokens = cleared_seq, cleared_tokens
         head = Head(
@@ -170,6 +175,7 @@ class Transaction:
             session_seq,
             interface,
             state,
+            to_moment(touched),
             seq,
             cum_tokens,
             cleared_seq,

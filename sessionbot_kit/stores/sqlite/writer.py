@@ -130,7 +130,7 @@ class Writer:
                     if job.compact:
                         self._compact(job)
                 self._loop.call_soon_threadsafe(self._on_group, group)
-                self._checkpointer.note(len(group.jobs))
+                self._checkpointer.after(len(group.jobs), self._db)
         self._checkpointer.stop()
         self._db.close()
 
@@ -150,8 +150,9 @@ class Writer:
             except Empty:
                 break
         if stopping or any(job.run is not None for job in group.jobs):
-            while self._patient:
-                group.jobs.append(self._patient.popleft())
+            with contextlib.suppress(IndexError):  # the loop takes from it too
+                while True:
+                    group.jobs.append(self._patient.popleft())
         return stopping
 
     def _write(self, group: Group) -> None:
