@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from sessionbot_kit.dialog import Chat
 from sessionbot_kit.errors import DialogTooLong
-from sessionbot_kit.telling import Telling
+from sessionbot_kit.journal import MAX_BYTES, MAX_STEPS, Later
+from sessionbot_kit.telling import DialogChanged, Telling
 from tests.table import NOON, Died, Table, count, lines, message, pizza
 
 # Variables, and the world as it was
@@ -375,3 +376,135 @@ def test_steps_that_were_told_count_as_much_as_new_ones() -> None:
     table.says("!x")
     with pytest.raises(DialogTooLong):
         table.says("yes")
+
+
+def test_each_line_of_a_journal_knows_its_turn_and_what_was_said_by_then() -> None:
+    async def talk(chat: Chat) -> None:
+        await chat.say("a")
+        await chat.ask("b?")
+        await chat.once("c", lambda: 1)
+        await chat.ask("d?")
+
+    table = Table(talk)
+    table.says("!x")
+    table.says("yes")
+    assert [(entry.kind, entry.name, entry.turn, entry.said) for entry in table.journal] == [
+        ("begin", "", "t1", 0),
+        ("say", "", "t1", 1),
+        ("ask", "", "t1", 2),
+        ("answer", "", "t2", 0),
+        ("once", "c", "t2", 0),
+        ("ask", "", "t2", 1),
+    ]
+
+
+def test_a_journal_keeps_messages_as_json_without_what_goes_without_saying() -> None:
+    table = Table(pizza)
+    table.says("!pizza")
+    world: Any = table.journal[0].value
+    assert world["message"] == {
+        "id": "m1",
+        "channel_type": "table",
+        "channel_id": "ada",
+        "sender_id": "ada",
+        "sender_name": "Ada",
+        "content": "!pizza",
+        "timestamp": "2026-01-01T12:01:00Z",
+    }
+
+
+def test_what_was_kept_does_not_say_how_much_this_turn_has_said() -> None:
+    async def order(chat: Chat) -> str:
+        text = await chat.ask("How many?")
+        await chat.say("One moment.")
+        await chat.once("order", lambda: 1)
+        return str(int(text))
+
+    table = Table(order)
+    table.says("!x")
+    with pytest.raises(ValueError):
+        table.says("three")
+    table.says("3")
+    assert table.said[-2:] == [("t3/0", "One moment."), ("t3/1", "3")]
+
+
+def test_a_step_without_a_name_is_named_by_its_kind() -> None:
+    async def recap(chat: Chat) -> None:
+        await chat.history()
+
+    table = Table(pizza)
+    table.says("!pizza")
+    edited(table, recap)
+    table.says("large")
+    assert table.changed == "it comes to chat.history, which it did not do before"
+
+
+def test_the_reason_is_in_the_exception_too() -> None:
+    with pytest.raises(DialogChanged, match="another way"):
+        Telling(message("x"), variables={}).differ("another way")
+
+
+def test_what_is_said_later_is_what_was_given() -> None:
+    telling = Telling(message("x"), variables={}, turn="t")
+    telling.postpone(Later(NOON, "tea"))
+    assert telling.take().later == (Later(NOON, "tea"),)
+    assert telling.take().later == ()
+
+
+def test_a_new_dialog_is_not_edited_and_replaces_nothing() -> None:
+    telling = Telling(message("x"), variables={}, code="c")
+    assert (telling.live, telling.edited, telling.take().anew) == (True, False, False)
+
+
+def test_a_dialog_that_replaces_another_says_so_once() -> None:
+    telling = Telling(message("x"), variables={}, anew=True)
+    assert [telling.take().anew, telling.take().anew] == [True, False]
+
+
+def test_a_dialog_holds_exactly_so_many_steps() -> None:
+    telling = Telling(message("x"), variables={})
+    for n in range(MAX_STEPS):
+        telling.record("once", str(n), None)
+    with pytest.raises(DialogTooLong) as full:
+        telling.record("once", "one more", None)
+    assert str(full.value) == (
+        "this dialog has more than 1,000 steps; return from the plugin now and then, and keep "
+        "the rest in chat.vars"
+    )
+
+
+def test_a_dialog_holds_exactly_so_many_bytes() -> None:
+    telling = Telling(message("x"), variables={})
+    telling.record("once", "a", "x" * (MAX_BYTES - 2))
+    telling.take()
+    telling.record("once", "b", 1)
+    with pytest.raises(DialogTooLong) as full:
+        telling.take()
+    assert str(full.value) == (
+        "the steps of this dialog hold 1,000,001 bytes; at most 1,000,000. Keep large things in "
+        "a file, and return its name from chat.once"
+    )
+
+
+def test_messages_weigh_nothing() -> None:
+    telling = Telling(message("x" * MAX_BYTES), variables={"v": "x" * MAX_BYTES}, turn="t1")
+    telling.record("ask", "", "?")
+    journal = telling.take().entries
+    again = Telling(message("y" * MAX_BYTES), variables={}, turn="t2", journal=journal)
+    again.recall("ask", "")
+    again.record("answer", "", {"text": "y" * MAX_BYTES})
+    again.record("once", "a", "x" * (MAX_BYTES - len('"?"') - 2))
+    assert [entry.kind for entry in again.take().entries] == ["answer", "once"]
+
+
+def test_hearing_goes_on_to_the_message_of_this_turn() -> None:
+    telling = Telling(message("first"), variables={}, turn="t1")
+    telling.utter("?")
+    telling.record("ask", "", "?")
+    again = Telling(
+        message("second"), variables={}, turn="t2", now=NOON, journal=telling.take().entries
+    )
+    assert again.recall("ask", "") is not None
+    again.hear()
+    assert (again.message.content, again.now, again.said) == ("second", NOON, 0)
+    assert again.first.content == "first"
