@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".venv-bench"
-PEERS = ("nonebot2", "aiogram", "chainlit")
+PEERS = ("nonebot2", "aiogram", "chainlit", "langgraph", "langgraph-checkpoint-sqlite")
 VERSIONS = (
     "from importlib.metadata import version; print(', '.join(f'{n} {version(n)}' for n in %r))"
 )

@@ -9,6 +9,8 @@ the answer has come.
 import asyncio
 import logging
 import shutil
+import sqlite3
+import statistics
 import sys
 import tempfile
 import time
@@ -36,18 +38,100 @@ async def rate(talk: Talk, people: int) -> float:
     return people * ROUNDS / (time.perf_counter() - began)
 
 
+class Line:
+    """A platform on which each person has at most one message out."""
+
+    def __init__(self) -> None:
+        from sessionbot_kit import PluginMeta
+
+        self.meta = PluginMeta(
+            id="line", implements={"session.receive": "receive", "session.send": "send"}
+        )
+        self.deliver: Any = None
+        self.open = asyncio.Event()
+        self.answers: dict[str, asyncio.Future[None]] = {}
+
+    async def receive(self, deliver: Any) -> None:
+        self.deliver = deliver
+        self.open.set()
+        await asyncio.Event().wait()
+
+    async def send(self, message: Any) -> Any:
+        from sessionbot_kit.models import SendResult
+
+        self.answers[message.channel_id].set_result(None)
+        return SendResult(ok=True, ids=(message.id,))
+
+    async def says(self, user: str, number: int) -> None:
+        """One message, from its arrival until its answer is handed to the platform."""
+        from sessionbot_kit import IncomingMessage
+
+        answer = self.answers[user] = asyncio.get_running_loop().create_future()
+        await self.deliver(
+            IncomingMessage(
+                id=f"{user}/{number}/{time.perf_counter_ns()}",
+                channel_type="line",
+                channel_id=user,
+                sender_id=user,
+                sender_name=user,
+                content="!echo hello",
+                timestamp=datetime.now(UTC),
+            )
+        )
+        await answer
+
+
 async def ours(people: int, folder: Path) -> float:
     """A whole bot: stored, answered, committed, sent."""
     from sessionbot_kit import Bot
     from sessionbot_kit.plugins.echo import echo
 
-    async with Bot(echo, store=folder / "bot.db") as bot:
+    line = Line()
+    async with Bot(echo, store=folder / "bot.db", channels=[line]):
+        await line.open.wait()
 
         async def talk(number: int, message: int) -> None:
-            receipt = await bot.loopback.hear("!echo hello", user=f"user {number}")
-            await bot.gateway.settle(receipt)
+            await line.says(f"user {number}", message)
 
         return await rate(talk, people)
+
+
+async def latency(people: int, folder: Path) -> float:
+    """Our p50 for one person, in raw SQLite commits of the same minute."""
+    from sessionbot_kit import Bot
+    from sessionbot_kit.plugins.echo import echo
+
+    line = Line()
+    ratios = []
+    async with Bot(echo, store=folder / "bot.db", channels=[line]):
+        await line.open.wait()
+        for _ in range(9):
+            before = raw_commit(folder / "raw.db")
+            turns = []
+            for number in range(150):
+                began = time.perf_counter()
+                await line.says("ada", number)
+                turns.append(time.perf_counter() - began)
+            raw = (before + raw_commit(folder / "raw.db")) / 2
+            ratios.append(statistics.median(turns) / raw)
+    return statistics.median(ratios)
+
+
+def raw_commit(path: Path, count: int = 60) -> float:
+    """The median of one small commit after another, on the disk each time."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("CREATE TABLE IF NOT EXISTS row (n INTEGER, text TEXT)")
+    taken = []
+    for number in range(count):
+        began = time.perf_counter()
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("INSERT INTO row VALUES (?, ?)", (number, "x" * 200))
+        db.execute("COMMIT")
+        taken.append(time.perf_counter() - began)
+    db.close()
+    return statistics.median(taken)
 
 
 async def langgraph(people: int, folder: Path) -> float:
@@ -87,7 +171,7 @@ async def aiogram(people: int, folder: Path) -> float:
     bot, dispatcher = Bot("1:token"), Dispatcher()
 
     async def echo(message: Message) -> str | None:
-        return message.text
+        return str(message.text)
 
     dispatcher.message.register(echo)
     updates = [
@@ -119,7 +203,7 @@ async def nonebot2(people: int, folder: Path) -> float:
 
     nonebot.init(driver="~none", log_level="ERROR")
 
-    class Segment(MessageSegment["Text"]):
+    class Segment(MessageSegment["Text"]):  # type: ignore[misc]  # peers have no types here
         @classmethod
         def get_message_class(cls) -> type["Text"]:
             return Text
@@ -130,7 +214,7 @@ async def nonebot2(people: int, folder: Path) -> float:
         def is_text(self) -> bool:
             return True
 
-    class Text(Message[Segment]):
+    class Text(Message[Segment]):  # type: ignore[misc]  # peers have no types here
         @classmethod
         def get_segment_class(cls) -> type[Segment]:
             return Segment
@@ -139,7 +223,7 @@ async def nonebot2(people: int, folder: Path) -> float:
         def _construct(msg: str) -> Any:
             yield Segment("text", {"text": msg})
 
-    class Said(Event):
+    class Said(Event):  # type: ignore[misc]  # peers have no types here
         user: str
 
         def get_type(self) -> str:
@@ -163,7 +247,7 @@ async def nonebot2(people: int, folder: Path) -> float:
         def is_tome(self) -> bool:
             return True
 
-    class Platform(Adapter):
+    class Platform(Adapter):  # type: ignore[misc]  # peers have no types here
         @classmethod
         def get_name(cls) -> str:
             return "bench"
@@ -171,13 +255,13 @@ async def nonebot2(people: int, folder: Path) -> float:
         async def _call_api(self, bot: Any, api: str, **data: Any) -> Any:
             return None
 
-    class Echo(BaseBot):
+    class Echo(BaseBot):  # type: ignore[misc]  # peers have no types here
         async def send(self, event: Event, message: Any, **more: Any) -> Any:
             return None
 
     matcher = nonebot.on_message()
 
-    @matcher.handle()
+    @matcher.handle()  # type: ignore[untyped-decorator]  # as above
     async def echo(event: Said) -> None:
         await matcher.send(str(event.get_message()))
 
@@ -189,7 +273,13 @@ async def nonebot2(people: int, folder: Path) -> float:
     return await rate(talk, people)
 
 
-CASES = {"ours": ours, "langgraph": langgraph, "aiogram": aiogram, "nonebot2": nonebot2}
+CASES = {
+    "ours": ours,
+    "latency": latency,
+    "langgraph": langgraph,
+    "aiogram": aiogram,
+    "nonebot2": nonebot2,
+}
 
 
 def main(case: str, people: str) -> None:

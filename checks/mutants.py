@@ -27,7 +27,7 @@ CONFIG = """
 [tool.mutmut]
 source_paths = ["sessionbot_kit"]
 only_mutate = ["{module}"]
-also_copy = ["README.md"]
+also_copy = ["README.md", "docs"]
 pytest_add_cli_args = ["-p", "no:randomly", "-p", "no:cacheprovider", "--no-header"]
 pytest_add_cli_args_test_selection = {tests}
 """
@@ -62,7 +62,7 @@ def measure(module: str, show: bool) -> Score:
     """Break one module in a copy of the project and run its tests against every change."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
-        for name in ("sessionbot_kit", "tests", "checks"):
+        for name in ("sessionbot_kit", "tests", "checks", "docs"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         config = CONFIG.format(module=module, tests=json.dumps(files_of_tests(module)))
         pyproject = (ROOT / "pyproject.toml").read_text("utf-8")

@@ -27,12 +27,13 @@ from sessionbot_kit.ids import new_id
 from sessionbot_kit.ledger import Ledger
 from sessionbot_kit.link import Link
 from sessionbot_kit.logs import correlated
-from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult, SessionKey
+from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult, Session, SessionKey
 from sessionbot_kit.reception import Reception
 from sessionbot_kit.registry import Registry, call
 from sessionbot_kit.routes import Route
 from sessionbot_kit.sessions import Janitor, SessionManager, SessionPolicy
-from sessionbot_kit.store import InboxRow, Lease, Store
+from sessionbot_kit.sessions.lifecycle import state_at
+from sessionbot_kit.store import ENDED, InboxRow, Lease, Store
 from sessionbot_kit.switchboard import Switchboard
 from sessionbot_kit.timers import Clock, SystemClock, Timers
 from sessionbot_kit.turns import Turns
@@ -172,7 +173,7 @@ class Gateway:
                 f"a message of {size:,} bytes in {message.channel_id} is larger than "
                 f"{self._max_message_bytes:,}; raise max_message_bytes, or send a link"
             )
-        session = await self.sessions.session_for(self._key(message))
+        session = await self._session(self._key(message))
         row = InboxRow(id=new_id(), session_id=session.id, message=message)
         if not await self.store.accept(row):
             log.info("second copy dropped", extra={"message_id": message.id, "turn": row.id})
@@ -227,6 +228,15 @@ class Gateway:
                 error=f"no channel {message.channel_type} that can send; add it to channels=[...]",
             )
         return _as_result(await send(message))
+
+    async def _session(self, key: SessionKey) -> Session:
+        """The session of a key: nearly always one that lives, and is in memory."""
+        session = await self.store.session(key)
+        if session is not None:
+            policy = self.sessions.policy
+            if state_at(session, policy.clocks_of(session), policy.clock()) not in ENDED:
+                return session
+        return await self.sessions.session_for(key)
 
     def _key(self, message: IncomingMessage) -> SessionKey:
         return SessionKey(self.bot, message.channel_type, message.channel_id, message.sender_id)

@@ -39,8 +39,8 @@ class Variables:
         """Forget what was changed, and go on with other values in the same places."""
         self.source = source
         if self._data is not None:
-            self._before = orjson.dumps(dict(source))
-            become(self._data, orjson.loads(self._before))
+            become(self._data, orjson.loads(orjson.dumps(dict(source))))
+            self._before = orjson.dumps(self._data)  # the order of the keys is ours
 
     def changes(self) -> dict[str, JsonValue] | None:
         """The variables as they are, or None when they are as they were at the last call."""

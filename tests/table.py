@@ -180,3 +180,33 @@ def drive(work: Coroutine[Any, Any, Any]) -> Any:
     except StopIteration as end:
         return end.value
     raise AssertionError("it waits for something that only a loop could bring")
+
+
+def message(content: str) -> IncomingMessage:
+    return IncomingMessage(
+        id="m",
+        channel_type="table",
+        channel_id="ada",
+        sender_id="ada",
+        sender_name="Ada",
+        content=content,
+        timestamp=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def lines(*contents: str) -> tuple[StoredMessage, ...]:
+    return tuple(
+        StoredMessage(session_id="s", seq=seq, role="user", content=content, timestamp=NOON)
+        for seq, content in enumerate(contents, 1)
+    )
+
+
+async def pizza(chat: Chat) -> str:
+    size = await chat.ask("Small or large?")
+    topping = await chat.ask("With what?")
+    return f"One {size} pizza with {topping}."
+
+
+def count(orders: list[int]) -> int:
+    orders.append(1)
+    return len(orders)

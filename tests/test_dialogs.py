@@ -1,13 +1,17 @@
 """Dialogs in a whole bot: with a store on the disk, restarts, time that passes and edited cells."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sessionbot_kit import Bot, Chat, IncomingMessage, plugin
 from sessionbot_kit.answering import ANSWER_AGAIN, APOLOGY, CANCELED, NOTHING_TO_CANCEL
+from sessionbot_kit.models import StoredMessage
 from sessionbot_kit.runner import BEGIN_AGAIN, NOBODY_ANSWERED
+from sessionbot_kit.store import Turn
+from sessionbot_kit.stores.sqlite import SqliteStore
 from sessionbot_kit.testing import Talk
 
 
@@ -90,6 +94,36 @@ async def test_what_is_said_in_the_middle_comes_before_the_end_and_is_kept_in_or
     lines = await bot.gateway.store.tail(session.id, 10)
     assert [line.content for line in lines] == ["!go", "first", "second", "last"]
     assert await bot.gateway.store.journals(session.id) == []
+
+
+class Counting(SqliteStore):
+    """Counts the transactions that turns take."""
+
+    commits = 0
+
+    async def commit(self, turn: Turn) -> tuple[StoredMessage, ...]:
+        self.commits += 1
+        return await super().commit(turn)
+
+
+async def test_a_question_costs_no_transaction_more_than_an_answer_and_a_step_costs_one(
+    tmp_path: Path,
+) -> None:
+    @plugin("!step")
+    async def step(chat: Chat) -> str:
+        await chat.history()
+        await chat.later(60, "x")
+        await chat.say("one")
+        return "two"
+
+    store = Counting(tmp_path / "bot.db")
+    async with Bot(pizza, echo, step, store=store) as bot:
+        costs = []
+        for text in ("!echo hi", "!pizza", "green", "large", "basil", "!step"):
+            before = store.commits
+            await bot.hear(text)
+            costs.append(store.commits - before)
+    assert costs == [1, 1, 1, 1, 1, 2]
 
 
 # Commands while a question is open

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sessionbot_kit.errors import KitError, StoreBusy, StoreError
 from sessionbot_kit.stores.sqlite.checkpoints import Checkpointer
@@ -42,6 +42,14 @@ OF_THE_ROW: Final = frozenset(
 JobFunction = Callable[[Transaction], Any]
 
 
+class Promise(Protocol):
+    """What is told how a job ended: a future, or the like."""
+
+    def done(self) -> bool: ...
+    def set_result(self, value: Any, /) -> None: ...
+    def set_exception(self, error: BaseException, /) -> None: ...
+
+
 @dataclass(slots=True, eq=False)
 class Job:
     """One change. `run` happens on the thread, `on_commit` in the loop once it is on the disk.
@@ -50,7 +58,7 @@ class Job:
     """
 
     run: JobFunction | None
-    future: asyncio.Future[Any]
+    future: Promise
     on_commit: Callable[[Any], Any] | None = None
     compact: bool = False
     value: Any = None
@@ -142,8 +150,9 @@ class Writer:
             except Empty:
                 break
         if stopping or any(job.run is not None for job in group.jobs):
-            while self._patient:
-                group.jobs.append(self._patient.popleft())
+            with contextlib.suppress(IndexError):  # the loop takes from it too
+                while True:
+                    group.jobs.append(self._patient.popleft())
         return stopping
 
     def _write(self, group: Group) -> None:
