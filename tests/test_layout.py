@@ -100,6 +100,10 @@ def test_a_file_is_a_part_on_disk_from_its_first_byte() -> None:
     assert (part.size, part.read(0, 3)) == (3, b"cat")
 
 
+def test_a_file_is_read_in_the_middle() -> None:
+    assert OnDisk(io.BytesIO(b"0123456789")).read(2, 5) == b"234"
+
+
 def test_a_start_is_within_the_message_or_at_its_end() -> None:
     assert checked_start(0, 5, "m") == 0
     assert checked_start(5, 5, "m") == 5
