@@ -26,7 +26,8 @@ from sessionbot_kit.events import Feed, HouseEvent
 from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.kernel import PluginKernel
 from sessionbot_kit.links.memory import memory_link
-from sessionbot_kit.registry import Declared, prefixes_of
+from sessionbot_kit.logs import speak_up
+from sessionbot_kit.registry import Declared, Sections, prefixes_of
 from sessionbot_kit.sessions import SessionManager
 from sessionbot_kit.store import Store
 from sessionbot_kit.stores import open_store
@@ -58,6 +59,7 @@ class Bot:
         watch_events: int = 1_000,
         dialog_expires_s: float = 86_400.0,
         clock: Clock | None = None,
+        sections: Sections | None = None,
     ) -> None:
         self.name = name
         self.kernel = PluginKernel(
@@ -67,6 +69,7 @@ class Bot:
             turn_timeout_s=turn_timeout_s,
             block_timeout_s=block_timeout_s,
             drain_s=drain_s,
+            sections=sections,
         )
         self.loopback = Loopback() if clock is None else Loopback(clock.now)
         self.channels: tuple[Channel, ...] = (self.loopback, *channels)
@@ -97,6 +100,7 @@ class Bot:
             "patience": Patience(**dict(settings.courier)),
             "max_message_bytes": settings.max_message_bytes,
             "watch_events": settings.queues.watch_events,
+            "sections": settings.plugins.sections(),
         }
         return cls(*plugins, **wanted | more)
 
@@ -138,10 +142,16 @@ class Bot:
     ) -> Self:
         """Begin. Starting twice is harmless; `listen` opens a port for kernels elsewhere."""
         async with self._door:
+            was_running = self.running
             await self._begin()
+            try:
+                if listen is not None and self.gateway.reception.port is None:
+                    await self.gateway.listen(host=host, port=listen, token=token)
+            except BaseException:
+                if not was_running:
+                    await self._end()
+                raise
             self._stays = True
-        if listen is not None and self.gateway.reception.port is None:
-            await self.gateway.listen(host=host, port=listen, token=token)
         return self
 
     async def stop(self) -> None:
@@ -167,8 +177,15 @@ class Bot:
             return self.loopback.answers(receipt)
 
     async def add(self, plugin: Declared) -> None:
-        """Join a plugin; a running bot serves it from the next message on."""
+        """Join a plugin, or swap it in for the one that has its id; it serves the next message.
+
+        One that cannot start is a PluginError, and the version before goes on.
+        """
         await self.kernel.add(plugin)
+
+    async def remove(self, id: str) -> None:
+        """Take a plugin out; the turns that run on it end first."""
+        await self.kernel.remove(id)
 
     def watch(self, session: str | None = None) -> AsyncIterator[HouseEvent]:
         """What happens to messages from now on: Received, Offered, Said, Failed, Sent."""
@@ -182,6 +199,7 @@ class Bot:
     async def _begin(self) -> None:
         if self._open is not None:
             return
+        speak_up()
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(self._a_store())
             gateway = Gateway(

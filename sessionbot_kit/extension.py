@@ -153,6 +153,11 @@ def plugin(
             raise PluginError(f"{prefix!r} is not a prefix; give one word, such as '!echo'")
 
     def declare(function: Callable[..., Any]) -> FunctionPlugin:
+        if isinstance(function, type):
+            raise PluginError(
+                f"{function.__name__} is a class; @plugin is for functions. Give the class a "
+                f"meta = PluginMeta(...) and join an instance: {function.__name__}()"
+            )
         return FunctionPlugin(
             function,
             id=id or function.__name__,

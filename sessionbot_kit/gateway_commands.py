@@ -5,8 +5,10 @@ sessionbot wire tail                            # in another: every frame as it 
 """
 
 import asyncio
+import os
 import signal
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,10 +19,11 @@ from sessionbot_kit import logs
 from sessionbot_kit.channel import Channel
 from sessionbot_kit.channels.console import Console
 from sessionbot_kit.courier import Patience
-from sessionbot_kit.errors import UsageError
+from sessionbot_kit.errors import LinkClosed, UsageError
 from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.link import Watch, Watched
 from sessionbot_kit.links.websocket import connect_link
+from sessionbot_kit.links.websocket.upgrade import is_loopback
 from sessionbot_kit.secrecy import Redactor
 from sessionbot_kit.settings import Settings
 from sessionbot_kit.stores import open_store
@@ -78,7 +81,14 @@ def tail(
 
 async def _serve(settings: Settings, *, host: str, port: int, console: bool) -> None:
     token = settings.gateway.token
+    if token is None and not is_loopback(host):
+        raise UsageError(
+            f"kernels on {host} must show a token; set gateway.token in sessionbot.yml, or "
+            "SESSIONBOT_GATEWAY__TOKEN"
+        )
     channels: list[Channel] = [Console()] if console else []
+    if section := settings.plugins.section("session_messenger"):
+        channels.append(_session_messenger(section, settings.home))
     async with (
         open_store(settings.store_url) as store,
         Gateway(
@@ -93,10 +103,18 @@ async def _serve(settings: Settings, *, host: str, port: int, console: bool) -> 
         secret = token.get_secret_value() if token else None
         chosen = await running.listen(host=host, port=port, token=secret)
         typer.echo(f"Gateway on ws://{host}:{chosen}, store {settings.store_url}")
-        if not console:
+        typer.echo(f'Join it: await PluginKernel(...).attach("ws://{host}:{chosen}")')
+        if not channels:
             typer.echo("No channel is open here: kernels may join, and nobody can write to them.")
         await _until_stopped()
         typer.echo("Stopping: running turns have a moment.")
+
+
+def _session_messenger(section: Mapping[str, object], home: Path) -> Channel:
+    # Here, because its cryptography is an extra that most bots do without.
+    from sessionbot_kit.channels.session_messenger.configured import configured
+
+    return configured(section, home=home, environ=os.environ)
 
 
 async def _until_stopped() -> None:
@@ -111,8 +129,17 @@ async def _until_stopped() -> None:
 
 
 async def _tail(url: str, token: str | None, *, once: bool) -> None:
-    async with connect_link(url, token=token, give_up_after_s=10.0) as link:
-        await link.send(Watch("wire"))
+    typer.echo(f"Calling {url}", err=True)
+    async with AsyncExitStack() as stack:
+        try:
+            link = await stack.enter_async_context(
+                connect_link(url, token=token, give_up_after_s=5.0)
+            )
+            await link.send(Watch("wire"))
+        except LinkClosed as error:
+            raise UsageError(
+                f"no gateway answers at {url}; start one: sessionbot gateway run"
+            ) from error
         typer.echo(HEAD)
         async for frame in link:
             if not isinstance(frame, Watched):

@@ -1,8 +1,10 @@
 """Runs plugins for a gateway, wherever that is. It keeps nothing: a turn brings all it needs.
 
     kernel = PluginKernel(echo)
-    async with kernel:
-        await kernel.serve(link)                   # until the link closes
+    attachment = await kernel.attach("ws://127.0.0.1:8089")     # a gateway in another process
+    ...
+    await attachment.leave()
+    await kernel.stop()
 
 Not to be mixed up with a Jupyter kernel, which is always called that.
 """
@@ -17,7 +19,7 @@ from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import LinkClosed
 from sessionbot_kit.journal import Progress
 from sessionbot_kit.link import Bye, Event, Frame, Hello, Link, Offer, Step, Stepped
-from sessionbot_kit.registry import Declared, Registry, call
+from sessionbot_kit.registry import Declared, Registry, Sections, call
 from sessionbot_kit.runner import Runner
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ class PluginKernel:
         turn_timeout_s: float = 30.0,
         block_timeout_s: float = 10.0,
         drain_s: float = 5.0,
+        sections: Sections | None = None,
     ) -> None:
         self.bot = bot
         self.name = name or f"kernel {os.getpid()}"
@@ -42,15 +45,18 @@ class PluginKernel:
         self._block_timeout_s = block_timeout_s
         self._runner = self._a_runner()
         self._drain_s = drain_s
+        self._sections = sections
         self._links: list[Link] = []
         self._running: dict[str, RunningTurn] = {}
+        self._turns: set[RunningTurn] = set()
         self._crew = Crew(self.name)
+        self._retiring = Crew(f"{self.name}, retiring")
         self._attached = Crew(f"{self.name}, attached")
 
     async def start(self) -> Self:
         """Start the plugins: all of them or none."""
         if not self.registry.running:
-            await self.registry.start()
+            await self.registry.start(self._sections)
         return self
 
     async def stop(self) -> None:
@@ -58,6 +64,7 @@ class PluginKernel:
         await self._crew.drain(self._drain_s)
         self._runner.end()
         await self._crew.stop()
+        await self._retiring.stop(drain_s=self._drain_s)
         self._runner.stop()
         self._runner = self._a_runner()
         for link in list(self._links):
@@ -72,13 +79,27 @@ class PluginKernel:
         await self.stop()
 
     async def add(self, plugin: Declared) -> None:
-        """Join a plugin; when the kernel runs, it serves from now on."""
-        if not self.registry.running:
-            self.registry.add(plugin)
-            return
-        await self.registry.start_one(plugin)
-        for link in self._links:
-            await link.send(self._hello())
+        """Join a plugin, or swap it in; when the kernel runs, it serves from now on."""
+        await self.swap(plugin)
+
+    async def swap(self, plugin: Declared) -> None:
+        """Put a plugin in the place of the one that has its id, if there is one.
+
+        The next turn runs the new version. The old one ends the turns that run on it, then it is
+        stopped. A version that cannot start changes nothing.
+        """
+        old = await self.registry.swap(plugin)
+        if self.registry.running:
+            if old is not None:
+                self._retire(old)
+            await self._announce()
+
+    async def remove(self, id: str) -> None:
+        """Take a plugin out; it stops when the turns that run on it have ended."""
+        old = self.registry.withdraw(id)
+        if self.registry.running:
+            self._retire(old)
+            await self._announce()
 
     async def attach(self, url: str, *, token: str | None = None, **options: Any) -> "Attachment":
         """Join a gateway in another process; it is called until it answers, now and later."""
@@ -117,10 +138,12 @@ class PluginKernel:
 
     async def _run(self, turn: "RunningTurn") -> None:
         offer = turn.offer
+        plugin = turn.plugin = self.registry.get_plugin(offer.plugin)
+        self._turns.add(turn)
         try:
-            plugin = self.registry.get_plugin(offer.plugin)
             result = await self._runner.run(plugin, offer, turn)
         finally:
+            self._turns.discard(turn)
             if self._running.get(offer.turn) is turn:
                 del self._running[offer.turn]
         await _try_send(turn.link, result)
@@ -129,6 +152,25 @@ class PluginKernel:
         turn = self._running.get(answer.turn)
         if turn is None or turn.link is not link or not turn.stepped(answer):
             log.warning("stale step answer", extra={"turn": answer.turn, "link": link.name})
+
+    def _retire(self, old: Declared) -> None:
+        # No turn begins on it any more, so these are all that there will ever be.
+        turns = {turn.task for turn in self._turns if turn.plugin is old and turn.task is not None}
+        stop_worker = self._runner.part_with(old.meta.id)
+
+        async def wait_and_stop() -> None:
+            try:
+                if turns:
+                    await asyncio.wait(turns)
+            finally:
+                stop_worker()
+                await self.registry.retire(old)
+
+        self._retiring.start(wait_and_stop(), f"plugin {old.meta.id}")
+
+    async def _announce(self) -> None:
+        for link in list(self._links):
+            await _try_send(link, self._hello())
 
     def _a_runner(self) -> Runner:
         return Runner(turn_timeout_s=self._turn_timeout_s, block_timeout_s=self._block_timeout_s)
@@ -168,6 +210,7 @@ class RunningTurn:
     def __init__(self, link: Link, offer: Offer) -> None:
         self.link = link
         self.offer = offer
+        self.plugin: Declared | None = None
         self.task: asyncio.Task[Any] | None = None
         self._waiting: asyncio.Future[bool] | None = None
 

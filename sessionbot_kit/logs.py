@@ -85,6 +85,19 @@ def configure(
     return handler
 
 
+def speak_up() -> None:
+    """See that warnings reach somebody: a program that decided nothing would lose what they say.
+
+    Python's last resort prints the event alone, and what went wrong stands beside it.
+    """
+    if not logging.getLogger(ROOM).hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setLevel(logging.WARNING)
+        handler.addFilter(NoBodies())
+        handler.setFormatter(ConsoleFormatter(color=_likes_color(sys.stderr)))
+        logging.getLogger(ROOM).addHandler(handler)
+
+
 def _likes_color(stream: TextIO) -> bool:
     return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 

@@ -30,7 +30,6 @@ class Receipts:
         self.done: list[tuple[int, int]] = []
         self.unhandled: dict[int, int] = {}
         self.unhandled_bytes = 0
-        self.unacknowledged = 0
         self.connected()
 
     def connected(self) -> None:

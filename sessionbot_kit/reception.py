@@ -81,13 +81,7 @@ class Reception:
             tap=self.tap,
             **options,
         )
-        try:
-            self._server = await server.start()
-        except OSError as error:
-            raise UsageError(
-                f"port {port} on {host} cannot be opened ({error.strerror}); "
-                "is another gateway running? choose another port, or 0 for a free one"
-            ) from error
+        self._server = await server.start()
         return self._server.port
 
     async def close(self) -> None:

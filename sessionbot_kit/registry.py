@@ -6,7 +6,9 @@
     registry.get_implementations("chat.message")     # [("echo", <plugin echo>, "answer")]
     await registry.stop()
 
-A plugin that cannot start stops those that had: half a set of plugins never runs.
+A plugin that cannot start stops those that had: half a set of plugins never runs. While they run,
+`swap` puts a plugin in the place of the one that has its id; one that cannot start is not put
+there, and the one before goes on.
 """
 
 import asyncio
@@ -17,8 +19,11 @@ from typing import Any, Protocol, cast
 
 from pydantic import JsonValue
 
-from sessionbot_kit.errors import PluginError
+from sessionbot_kit.edition import release
+from sessionbot_kit.errors import KitError, PluginError
 from sessionbot_kit.extension import Plugin, PluginMeta, check_asks, start_order
+from sessionbot_kit.faults import place_of
+from sessionbot_kit.handover import hand_over
 from sessionbot_kit.routes import Route
 
 log = logging.getLogger(__name__)
@@ -38,6 +43,8 @@ class Registry:
     def __init__(self, plugins: Iterable[Declared] = (), *, start_timeout_s: float = 30.0) -> None:
         self._plugins: dict[str, Declared] = {}
         self._started: list[str] = []
+        self._sections: Sections = {}
+        self._swapping = asyncio.Lock()
         self._start_timeout_s = start_timeout_s
         self.running = False
         for plugin in plugins:
@@ -49,11 +56,7 @@ class Registry:
         meta = plugin.meta
         if meta.id in self._plugins:
             raise PluginError(f"there is a plugin {meta.id} already; give one of them another id")
-        for other in self._plugins.values():
-            if shared := set(prefixes_of(other)) & set(prefixes_of(plugin)):
-                raise PluginError(
-                    f"{meta.id} and {other.meta.id} both want {min(shared)}; change one of them"
-                )
+        self._check_prefixes(plugin)
         self._plugins[meta.id] = plugin
 
     def remove(self, id: str) -> None:
@@ -100,39 +103,84 @@ class Registry:
     async def start(self, sections: Sections | None = None) -> None:
         """Configure and start all, or none."""
         plugins = self.all_plugins()
+        self._sections = sections or {}
         self.running = True
         try:
             for plugin in plugins:
-                await self._start_one(plugin, (sections or {}).get(plugin.meta.id, {}))
+                await self._start_one(plugin)
+                self._started.append(plugin.meta.id)
         except BaseException:
             await self.stop()
             raise
 
-    async def start_one(self, plugin: Declared) -> None:
-        """Join a plugin while the others run; it is not joined when it cannot start."""
-        self.add(plugin)
-        try:
-            self.all_plugins()  # its dependencies must be here
-            await self._start_one(plugin, {})
-        except BaseException:
-            self.remove(plugin.meta.id)
-            raise
+    async def swap(self, plugin: Declared) -> Declared | None:
+        """Join a plugin, in the place of the one that has its id; that one is returned.
+
+        The caller stops it by `retire`, when nothing runs on it any more.
+        """
+        check_plugin(plugin)
+        id = plugin.meta.id
+        async with self._swapping:
+            old = self._plugins.get(id)
+            if old is plugin:
+                return None
+            self._check_prefixes(plugin)
+            if self.running:
+                self._order(plugin)  # its dependencies must be here
+                await self._take_over(plugin, old)
+            self._plugins[id] = plugin
+            if self.running:
+                started = {*self._started, id}
+                self._started = [id for id in self._order() if id in started]
+        return old
+
+    def withdraw(self, id: str) -> Declared:
+        """Take a plugin out while the others run, for the caller to `retire`."""
+        if id not in self._plugins:
+            raise PluginError(f"there is no plugin {id}; there are {', '.join(self._plugins)}")
+        for other in self._plugins.values():
+            if id in other.meta.dependencies:
+                raise PluginError(f"{other.meta.id} needs {id}; remove {other.meta.id} first")
+        if id in self._started:
+            self._started.remove(id)
+        return self._plugins.pop(id)
+
+    async def retire(self, plugin: Declared) -> None:
+        """Stop a plugin that was replaced or taken out, and let its code go."""
+        await self._stop_one(plugin)
+        release(plugin)
 
     async def stop(self) -> None:
         """Stop what was started, in reverse; one that fails is logged and stops nobody else."""
         self.running = False
         while self._started:
-            plugin = self._plugins[self._started.pop()]
-            try:
-                async with asyncio.timeout(self._start_timeout_s):
-                    await call(getattr(plugin, "stop", _nothing))
-            except Exception:
-                log.exception("plugin did not stop", extra={"plugin": plugin.meta.id})
+            await self._stop_one(self._plugins[self._started.pop()])
 
-    async def _start_one(self, plugin: Declared, section: Mapping[str, JsonValue]) -> None:
+    async def _take_over(self, plugin: Declared, old: Declared | None) -> None:
+        """Start a plugin and give it the state of the one before it."""
+        started = False
+        try:
+            await self._start_one(plugin)
+            started = True
+            self._check_prefixes(plugin)  # some know theirs only when they have started
+            if old is not None:
+                await hand_over(old, plugin)
+            if not self.running:
+                raise PluginError(f"{plugin.meta.id} came as the others stopped; add it again")
+        except BaseException as fault:  # somebody else's code: sys.exit() ends a start, not us
+            if started:
+                await self._stop_one(plugin)
+            if isinstance(fault, KitError | asyncio.CancelledError | KeyboardInterrupt):
+                raise
+            raise PluginError(
+                f"{plugin.meta.id} did not start: {type(fault).__name__}: {fault}"
+                f"{place_of(fault)}; {_hint(old)}"
+            ) from fault
+
+    async def _start_one(self, plugin: Declared) -> None:
         id = plugin.meta.id
         if hasattr(plugin, "configure"):
-            await call(plugin.configure, section)
+            await call(plugin.configure, self._sections.get(id, {}))
         plugin.registry = self  # type: ignore[attr-defined]  # given to whoever wants to look around
         try:
             async with asyncio.timeout(self._start_timeout_s):
@@ -141,7 +189,29 @@ class Registry:
             raise PluginError(
                 f"{id} did not start within {self._start_timeout_s:g} s; look at its start()"
             ) from error
-        self._started.append(id)
+
+    async def _stop_one(self, plugin: Declared) -> None:
+        try:
+            async with asyncio.timeout(self._start_timeout_s):
+                await call(getattr(plugin, "stop", _nothing))
+        except Exception:
+            log.exception("plugin did not stop", extra={"plugin": plugin.meta.id})
+
+    def _order(self, plugin: Declared | None = None) -> list[str]:
+        """The ids in the order of their start, as if `plugin` were here."""
+        metas = {id: other.meta for id, other in self._plugins.items()}
+        if plugin is not None:
+            metas[plugin.meta.id] = plugin.meta
+        return [meta.id for meta in start_order(metas.values())]
+
+    def _check_prefixes(self, plugin: Declared) -> None:
+        for other in self._plugins.values():
+            shared = set(prefixes_of(other)) & set(prefixes_of(plugin))
+            if shared and other.meta.id != plugin.meta.id:
+                raise PluginError(
+                    f"{plugin.meta.id} and {other.meta.id} both want {min(shared)}; "
+                    "change one of them"
+                )
 
     async def call_extension(self, point: str, *args: Any) -> list[Any]:
         """Ask everybody who implements a point; what is not None comes back, in order."""
@@ -181,7 +251,11 @@ def check_plugin(plugin: object) -> None:
     meta = getattr(plugin, "meta", None)
     if not isinstance(meta, PluginMeta):
         name = getattr(plugin, "__name__", type(plugin).__name__)
-        hint = "write @plugin above it" if callable(plugin) else "give it a meta = PluginMeta(...)"
+        hint = "give it a meta = PluginMeta(...)"
+        if isinstance(plugin, list | tuple):
+            hint = "give plugins one by one: Bot(echo, help), or Bot(*plugins)"
+        elif callable(plugin) and not isinstance(plugin, type):
+            hint = "write @plugin above it"
         raise PluginError(f"{name} is no plugin; {hint}")
     if isinstance(plugin, type):
         raise PluginError(f"{plugin.__name__} is a class; join an instance: {plugin.__name__}()")
@@ -195,6 +269,10 @@ def check_plugin(plugin: object) -> None:
 
 def prefixes_of(plugin: Declared) -> tuple[str, ...]:
     return cast(Plugin, plugin).prefixes if hasattr(plugin, "prefixes") else ()
+
+
+def _hint(old: Declared | None) -> str:
+    return "mend it and add it again" if old is None else "the version before goes on"
 
 
 def _nothing() -> None:

@@ -12,11 +12,11 @@ import inspect
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 from sessionbot_kit.dialog import NOWHERE, UNSET, Chat, Port
 from sessionbot_kit.errors import DialogTooLong, NoAnswer, UsageError
+from sessionbot_kit.faults import place_of
 from sessionbot_kit.journal import Progress, carried
 from sessionbot_kit.link import Offer, Result
 from sessionbot_kit.models import OutgoingMessage
@@ -33,8 +33,6 @@ MAX_CHARS = 1_000_000
 BEGIN_AGAIN = "This has changed meanwhile. Let us begin again."
 NOBODY_ANSWERED = "I have not heard from you, so I stopped waiting."
 
-_HOUSE = str(Path(__file__).parent)
-
 
 class Runner:
     """Runs turns, with a time budget and a watchdog."""
@@ -48,6 +46,10 @@ class Runner:
     def end(self) -> None:
         """From now on, what is canceled has a moment to end, and no more."""
         self._ending = True
+
+    def part_with(self, plugin: str) -> Callable[[], None]:
+        """Leave the thread of a plugin to its running calls; what is returned ends it."""
+        return self._workers.part_with(plugin)
 
     def stop(self) -> None:
         self._watchdog.stop()
@@ -129,10 +131,10 @@ class Runner:
         if isinstance(fault, Runaway):
             return (
                 f"{plugin} kept the loop to itself for {self._watchdog.limit_s:g} s and was "
-                f"stopped{_where(fault)}; await in between, or write `def {plugin}`, which runs "
+                f"stopped{place_of(fault)}; await in between, or write `def {plugin}`, which runs "
                 "in a thread"
             )
-        return f"{type(fault).__name__}: {fault}{_where(fault)}"
+        return f"{type(fault).__name__}: {fault}{place_of(fault)}"
 
     async def _play(
         self,
@@ -247,17 +249,3 @@ def _check_awaited(chat: Chat, shape: Shape, plugin: str) -> None:
         if not shape.native:
             hint = f"write `async def {plugin}` and `await chat.{verb}(...)`"
         raise UsageError(f"{plugin} calls chat.{verb} without await; {hint}")
-
-
-def _where(fault: BaseException) -> str:
-    """The last line of the plugin's own code, so that a log line leads to the place."""
-    trace, place = fault.__traceback__, ""
-    theirs = False
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        in_house = code.co_filename.startswith(_HOUSE)
-        if not (theirs and in_house):
-            place = f" ({code.co_filename}:{trace.tb_lineno} in {code.co_name})"
-        theirs = theirs or not in_house
-        trace = trace.tb_next
-    return place

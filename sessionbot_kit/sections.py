@@ -95,3 +95,7 @@ class Plugins(Section):
         """The settings of one plugin, secrets in the clear: hand them to that plugin alone."""
         section: dict[str, Any] = reveal(self.__pydantic_extra__.get(plugin_id, {}))
         return section
+
+    def sections(self) -> dict[str, dict[str, Any]]:
+        """Every plugin's own settings, by its id, secrets in the clear."""
+        return {id: self.section(id) for id in self.__pydantic_extra__}

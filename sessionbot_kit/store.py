@@ -366,6 +366,21 @@ class Store(Protocol):
 
     async def dead_letters(self, *, limit: int = 100) -> list[OutboxRow]: ...
 
+    async def retry(self, outbox_id: str) -> None:
+        """Send a dead letter once more, as if it had never been tried."""
+        ...
+
+    async def drop(self, outbox_id: str) -> None:
+        """Forget a dead letter."""
+        ...
+
+    async def prune(self, before: datetime) -> int:
+        """Forget which messages were answered, and which replies sent, before a moment.
+
+        The copy of a message that is older still would be taken for a new one.
+        """
+        ...
+
     async def token(self, hash: str) -> TokenRow | None:
         """Find a token by the hash of it."""
         ...

@@ -43,6 +43,14 @@ class Workers:
             worker = self._workers[plugin] = Worker(plugin)
         return await worker.call(begins, partial(function, **wanted))
 
+    def part_with(self, plugin: str) -> Callable[[], None]:
+        """Leave a plugin's thread to the calls it has; the next call gets a new one.
+
+        What is returned ends the thread that was left.
+        """
+        worker = self._workers.pop(plugin, None)
+        return worker.stop if worker is not None else _nothing
+
     def stop(self) -> None:
         """End the threads that are idle; the others do not keep the process alive."""
         for worker in self._workers.values():
@@ -130,6 +138,10 @@ class Thread:
                 done.get_loop().call_soon_threadsafe(_answer, done, value, error)
             except (Runaway, RuntimeError):
                 continue  # thrown as the work was over; or its loop is closed
+
+
+def _nothing() -> None:
+    pass
 
 
 def _answer(done: "asyncio.Future[Any]", value: Any, error: BaseException | None) -> None:

@@ -1,6 +1,9 @@
 import asyncio
+import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +241,59 @@ async def test_a_bot_says_what_it_is() -> None:
     assert repr(bot) == "parrot: not running, plugins: echo, help"
     async with bot:
         assert repr(bot) == "parrot: running, plugins: echo, help"
+
+
+def test_a_bot_may_be_used_from_one_event_loop_after_another() -> None:
+    bot = Bot(count)
+    assert [asyncio.run(bot.hear("!count")) for _ in range(2)] == [["number 1"], ["number 2"]]
+
+
+def test_a_program_that_decided_nothing_about_logs_learns_what_failed() -> None:
+    script = (
+        "import asyncio\n"
+        "from sessionbot_kit import Bot, plugin\n"
+        "@plugin\n"
+        "async def boom():\n"
+        "    return 1 / 0\n"
+        "print(asyncio.run(Bot(boom).hear('hi')))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )  # fmt: skip
+    assert ran.stdout == "['Sorry, something went wrong here. It has been noted.']\n"
+    assert "turn failed" in ran.stderr
+    assert "plugin=boom" in ran.stderr
+    assert "ZeroDivisionError: division by zero" in ran.stderr
+
+
+async def test_a_port_that_is_taken_leaves_no_bot_behind(tmp_path: Path) -> None:
+    async with Bot(echo) as other:
+        await other.start(listen=0)
+        bot = Bot(echo, store=tmp_path / "bot.db")
+        with pytest.raises(KitError, match="cannot be opened"):
+            await bot.start(listen=other.gateway.reception.port)
+        assert not bot.running
+        async with Bot(echo, store=tmp_path / "bot.db"):
+            pass
+
+
+async def test_a_second_bot_in_one_process_is_told_so(tmp_path: Path) -> None:
+    async with Bot(echo, store=tmp_path / "bot.db"):
+        with pytest.raises(
+            KitError,
+            match=r"is open in this process already, for .*: another Bot or Gateway; await its",
+        ):
+            await Bot(echo, store=tmp_path / "bot.db").start()
+
+
+def test_a_list_of_plugins_is_told_to_come_one_by_one() -> None:
+    with pytest.raises(KitError, match=r"give plugins one by one: Bot\(echo, help\)"):
+        Bot([echo, help])  # type: ignore[arg-type]  # the mistake under test
+
+
+def test_a_class_is_no_function_to_decorate() -> None:
+    with pytest.raises(KitError, match="Tarot is a class; @plugin is for functions"):
+
+        @plugin("!tarot")
+        class Tarot: ...

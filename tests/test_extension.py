@@ -19,10 +19,12 @@ def test_a_decorated_function_is_a_plugin_and_still_a_function() -> None:
 
     assert isinstance(shout, FunctionPlugin)
     assert (shout.meta.id, shout.meta.priority) == ("shout", 10)
+    assert shout.meta.implements == {"chat.message": "answer"}
+    assert repr(shout) == "plugin shout: !shout, !yell"
     assert shout.prefixes == ("!shout", "!yell")
     assert shout.summary == "Say it louder."
     assert not shout.default
-    assert shout("hey") == "HEY"
+    assert shout(message="hey") == "HEY"
 
 
 def test_a_plugin_without_a_prefix_takes_what_is_left_over() -> None:
@@ -138,3 +140,24 @@ def test_in_any_order_every_plugin_starts_once_and_after_what_it_needs(data: st.
     assert sorted(order) == names
     for meta in metas:
         assert all(order.index(need) < order.index(meta.id) for need in meta.dependencies)
+
+
+def test_a_plugin_says_nothing_of_itself_unless_it_has_words_for_it() -> None:
+    @plugin("!hush", version="2")
+    def hush() -> None: ...
+
+    assert (hush.summary, hush.meta.version, hush.meta.priority) == ("", "2", 50)
+    assert plugin("!other")(lambda_like).meta.version == "0"
+
+
+def lambda_like() -> None: ...
+
+
+def test_a_refusal_lists_what_there_is() -> None:
+    with pytest.raises(PluginError, match=r"name what it needs: message, chat$"):
+
+        @plugin("!all")
+        def everything(**offered: Any) -> None: ...
+
+    with pytest.raises(PluginError, match=r"use one of: basic\.keyword, chat\.after, "):
+        ids(PluginMeta(id="crow", implements={"nest.build": "build"}))

@@ -45,6 +45,7 @@ async def say(process: Process, text: str) -> None:
 async def test_a_gateway_runs_is_joined_watched_and_stopped(tmp_path: Path) -> None:
     async with command(tmp_path, "gateway", "run", "--console", "--port", "0") as gateway:
         url = (await line_of(gateway)).split()[2].rstrip(",")
+        assert await line_of(gateway) == f'Join it: await PluginKernel(...).attach("{url}")'
         async with await PluginKernel(echo).attach(url):
             await say(gateway, "!echo over there")
             assert await line_of(gateway) == "over there"

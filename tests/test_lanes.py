@@ -191,6 +191,31 @@ def test_it_is_full_of_bytes_for_long_messages_and_never_for_short_ones() -> Non
     assert not lanes.full(FRAGMENT_BYTES + 1)
 
 
+def test_it_is_idle_when_the_last_of_several_has_left() -> None:
+    lanes = joined()
+    for conversation in "abc":
+        lanes.push(10, conversation)
+    sent(lanes, 2)
+    assert not lanes.idle
+    sent(lanes)
+    assert lanes.idle
+
+
+def test_a_message_without_conversation_waits_for_each_of_several() -> None:
+    lanes = joined()
+    for conversation in "abc":
+        lanes.push(150, conversation)
+    lanes.push(1, None)
+    assert order(lanes) == [1, 2, 3, 1, 2, 3, 4]
+
+
+def test_room_over_there_is_counted_over_many_messages() -> None:
+    lanes = joined(Terms(window=MIB, unfinished=9, unfinished_bytes=600, message_bytes=600))
+    for size, conversation in ((300, "a"), (200, "b"), (400, "c"), (300, "d")):
+        lanes.push(size, conversation)
+    assert order(lanes) == [1, 2, 1, 2, 1, 3, 3, 3, 3, 4, 4, 4]
+
+
 def test_it_is_idle_when_everything_has_left() -> None:
     lanes = joined()
     assert lanes.idle

@@ -325,4 +325,4 @@ def test_only_doors_decide_where_lines_go() -> None:
         for word in ("addHandler", "basicConfig", "logs.configure", "import configure")
         if word in room.read_text() and "views" not in room.parts
     }
-    assert deciding <= {"logs", "cli", "gateway_commands"}
+    assert deciding <= {"logs", "cli", "gateway_commands"}  # a bot only speaks up

@@ -159,9 +159,9 @@ async def test_a_plugin_can_join_while_the_others_run() -> None:
     diary: list[str] = []
     registry = Registry([Recorder("a", diary)])
     await registry.start()
-    await registry.start_one(Recorder("b", diary))
-    with pytest.raises(RuntimeError):
-        await registry.start_one(Recorder("c", diary, fails=True))
+    assert await registry.swap(Recorder("b", diary)) is None
+    with pytest.raises(PluginError, match=r"c did not start: RuntimeError: on purpose \(.*:\d+ in"):
+        await registry.swap(Recorder("c", diary, fails=True))
     assert "c" not in registry
     await registry.stop()
     assert diary == ["start a", "start b", "stop b", "stop a"]

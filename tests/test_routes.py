@@ -72,3 +72,13 @@ def test_the_first_word_and_the_rest_lose_one_space_at_most(text: str) -> None:
     assert text.endswith(rest)
     stripped = text[: len(text) - len(rest)]
     assert stripped.strip() == word
+
+
+def test_the_prefix_may_come_again_in_the_text() -> None:
+    assert answered("!echo say !echo", ECHO) == ("echo", "say !echo")
+
+
+def test_of_two_kernels_with_one_plugin_the_first_answers() -> None:
+    choice = choose("!echo hi", [("first", ECHO), ("second", ECHO)])
+    assert choice is not None
+    assert choice.by == "first"

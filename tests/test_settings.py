@@ -328,4 +328,4 @@ def test_only_doors_look_at_the_environment() -> None:
         if isinstance(node, ast.Attribute) and ast.unparse(node) == "os.environ"
     }
     # logs: NO_COLOR; lab: passes it on; commands: a recovery phrase is given to a command alone
-    assert looking <= {"settings", "logs", "lab", "commands"}
+    assert looking <= {"settings", "logs", "lab", "commands", "gateway_commands"}

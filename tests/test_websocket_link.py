@@ -214,7 +214,7 @@ async def test_a_stopped_server_ends_its_links_and_frees_its_port() -> None:
 
 async def test_a_port_that_is_taken_is_named() -> None:
     async with hall() as place:
-        with pytest.raises(UsageError, match=f"port {place.server.port} of 127.0.0.1 cannot be"):
+        with pytest.raises(UsageError, match=f"port {place.server.port} on 127.0.0.1 cannot be"):
             await serve_links(lambda link: None, port=place.server.port).start()
 
 

@@ -273,6 +273,32 @@ def test_a_server_that_was_started_again_says_so_and_both_begin_at_one() -> None
     assert carry(client, again) == [1]
 
 
+def test_what_a_client_tells_of_an_earlier_run_is_not_held_against_it() -> None:
+    _, greeting = called()
+    server = Wire(SESSION, epoch="two")
+    old = Report(floor=5, done=((7, 7),), whole=(8,), partial=((9, 1),))
+    assert not server.accept(replace(greeting, epoch="one", report=old), {}).recovered
+    assert server.state is State.OPEN
+
+
+def test_a_short_message_overtakes_one_of_another_conversation_and_none_of_its_own() -> None:
+    client, _ = joined()
+    client.push(200_000, "a")
+    client.push(10, "a")
+    client.push(10, "b")
+    seqs = []
+    while isinstance(item := client.poll(0.0), Piece):
+        client.spend(1)
+        seqs.append(item.seq)
+    assert seqs == [3, 1, 1, 1, 1, 2]
+
+
+def test_positions_end_where_the_codec_says() -> None:
+    client, _ = joined()
+    client.push(500, "a", end=3)
+    assert client.poll(0.0) == Piece(1, 0, 3, 3)
+
+
 def test_a_client_that_missed_the_first_answer_is_greeted_again_the_same_way() -> None:
     client, greeting = called()
     server = Wire(SESSION, epoch="one")
@@ -300,7 +326,7 @@ def test_a_client_that_has_lost_its_memory_is_not_taken_for_the_old_one() -> Non
     carry(client, server)
     server.cut()
     _, greeting = called()
-    with pytest.raises(WireError, match="comes from epoch '' and this is 'one'"):
+    with pytest.raises(WireError, match=r"from epoch '' and this is 'one'; begin a new session$"):
         server.accept(greeting, {})
 
 
@@ -344,7 +370,8 @@ def test_a_second_greeting_on_a_connection_is_a_fault() -> None:
 @pytest.mark.parametrize("control", [Ack(0), Refusal(1, "x")])
 def test_nothing_is_said_before_the_greeting(control: Control) -> None:
     client, _ = called()
-    with pytest.raises(WireError, match="came while the link was GREETING; greet first"):
+    expected = f"{control.type} came while the link was GREETING; greet first"
+    with pytest.raises(WireError, match=expected):
         client.feed(control)
 
 
@@ -386,7 +413,8 @@ def test_leaving_closes_both_ends_for_good() -> None:
     assert server.feed(leave) == Left("done")
     assert client.state is server.state is State.CLOSED
     assert client.poll(0.0) is None
-    with pytest.raises(UsageError, match="it was closed"):
+    assert client.leave() == Leave("")
+    with pytest.raises(UsageError, match=r"^this link takes no message; it was closed"):
         client.push(10, "a")
     with pytest.raises(WireError, match="CONNECT came while the link was CLOSED"):
         client.connect({})

@@ -35,6 +35,9 @@ class Loopback(Plugin):
         self._deliver: Deliver | None = None
         self._connected = asyncio.Event()
 
+    async def start(self) -> None:
+        self._connected = asyncio.Event()  # of this loop: a bot may be started in another one
+
     async def receive(self, deliver: Deliver) -> None:
         self._deliver = deliver
         self._connected.set()

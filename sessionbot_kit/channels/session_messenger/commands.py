@@ -26,6 +26,7 @@ from sessionbot_kit.settings import Settings
 identity = typer.Typer(
     help="The bot's own account on the Session network.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

@@ -12,6 +12,7 @@ decided on the HTTP request, before anything is kept for the caller.
 import asyncio
 import inspect
 import logging
+import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -110,8 +111,9 @@ class LinkServer:
         try:
             self._server = await self._serve(self._rules)
         except OSError as error:
+            reason = os.strerror(error.errno or 0)
             raise UsageError(
-                f"port {self._port} of {self.host} cannot be opened ({error}); "
+                f"port {self._port} on {self.host} cannot be opened ({reason}); "
                 "end what uses it, or choose another, 0 for any"
             ) from error
         return self

@@ -8,6 +8,7 @@ from sessionbot_kit.errors import StoreConflict
 from sessionbot_kit.models import Session, SessionKey
 from sessionbot_kit.store import ENDED, KEEP, Change, Memory
 from sessionbot_kit.stores.sqlite import dialogs, rows
+from sessionbot_kit.stores.sqlite.lines import Line, to_line
 from sessionbot_kit.stores.sqlite.messages import add
 from sessionbot_kit.stores.sqlite.people import remember
 from sessionbot_kit.stores.sqlite.sessions import UNALIAS, Sessions, make
@@ -65,7 +66,7 @@ class _Plan(NamedTuple):
     """A change, and what of it was written out beforehand."""
 
     change: Change
-    lines: list[rows.Line]
+    lines: list[Line]
     variables: str | None
     context: str | None
     columns: dict[str, Any]
@@ -87,7 +88,7 @@ def _plan(change: Change) -> _Plan:
         columns["last_activity"] = rows.to_text(change.last_activity)
     return _Plan(
         change,
-        [rows.to_line(message) for message in change.append],
+        [to_line(message) for message in change.append],
         None if change.variables is None else rows.to_object(change.variables, "the variables"),
         None if change.context is None else rows.to_object(change.context, "the context"),
         columns,
@@ -218,7 +219,7 @@ def _write_row(transaction: Transaction, head: Head, plan: _Plan) -> None:
     transaction.drop_head(session_id)
 
 
-def _append(transaction: Transaction, head: Head, lines: Sequence[rows.Line]) -> None:
+def _append(transaction: Transaction, head: Head, lines: Sequence[Line]) -> None:
     # `add` counts its lines, and the whole session is weighed again.
     added = add(transaction, head, lines)
     transaction.flush()

@@ -52,6 +52,12 @@ class FileLock:
 
     def _refusal(self, holder: str) -> str:
         other = self.path.read_text("utf-8").strip() or "another process"
+        if f"(process {os.getpid()} on " in other:
+            first = other.partition(" (process ")[0]
+            return (
+                f"{self.path.with_suffix('')} is open in this process already, for {first}: "
+                "another Bot or Gateway; await its stop() first, or give this one a file of its own"
+            )
         return (
             f"{holder} cannot serve {self.path.with_suffix('')}: {other} does; "
             "stop that gateway first, or give this one a file of its own"

@@ -7,9 +7,10 @@ from typing import Final
 from sessionbot_kit.errors import SessionEnded
 from sessionbot_kit.models import StoredMessage
 from sessionbot_kit.store import ENDED, NewMessage
-from sessionbot_kit.stores.sqlite import rows
+from sessionbot_kit.stores.sqlite.lines import COLUMNS, Line, stored_line, stored_messages, to_line
+from sessionbot_kit.stores.sqlite.loading import TAIL
 from sessionbot_kit.stores.sqlite.recent import Appended
-from sessionbot_kit.stores.sqlite.sessions import TAIL, TOUCH_EVERY, Sessions
+from sessionbot_kit.stores.sqlite.sessions import TOUCH_EVERY, Sessions
 from sessionbot_kit.stores.sqlite.transaction import Head, Statement, Transaction
 
 APPEND: Final = Statement(
@@ -31,7 +32,7 @@ TOUCH: Final = Statement(
     "UPDATE sessions SET last_activity = ?, activity_seq = ? WHERE seq = ?", rank=3
 )
 AFTER: Final = f"""
-SELECT {rows.MESSAGE_COLUMNS} FROM messages WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT ?
+SELECT {COLUMNS} FROM messages WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT ?
 """
 
 
@@ -42,7 +43,7 @@ class Messages(Sessions):
         self, session_id: str, messages: Sequence[NewMessage]
     ) -> tuple[StoredMessage, ...]:
         """Add lines to a conversation, in order and without a gap."""
-        lines = [rows.to_line(message) for message in messages]
+        lines = [to_line(message) for message in messages]
 
         def job(transaction: Transaction) -> Appended:
             head = transaction.head(session_id)
@@ -76,14 +77,14 @@ class Messages(Sessions):
         def query(db: sqlite3.Connection) -> tuple[StoredMessage, ...]:
             found = _id(db, session_id)
             lines = db.execute(AFTER, (found, after, limit))
-            return tuple(rows.stored_messages(found, lines))
+            return tuple(stored_messages(found, lines))
 
         return await self._read(query)
 
-    def _remember(self, added: Appended, lines: Sequence[rows.Line]) -> tuple[StoredMessage, ...]:
+    def _remember(self, added: Appended, lines: Sequence[Line]) -> tuple[StoredMessage, ...]:
         stored = tuple(
             [
-                rows.stored_line(added.session_id, seq, line)
+                stored_line(added.session_id, seq, line)
                 for seq, line in enumerate(lines, added.first)
             ]
         )
@@ -92,7 +93,7 @@ class Messages(Sessions):
         return stored
 
 
-def add(transaction: Transaction, head: Head, lines: Sequence[rows.Line]) -> Appended:
+def add(transaction: Transaction, head: Head, lines: Sequence[Line]) -> Appended:
     """Write lines at the end of a conversation."""
     first = head.seq + 1
     before = head.cum_tokens
@@ -144,7 +145,7 @@ def add(transaction: Transaction, head: Head, lines: Sequence[rows.Line]) -> App
 def _tail(db: sqlite3.Connection, session_id: str, count: int) -> tuple[StoredMessage, ...]:
     found = _id(db, session_id)
     lines = db.execute(TAIL, (found, count)).fetchall()
-    return tuple(rows.stored_messages(found, lines[::-1]))
+    return tuple(stored_messages(found, lines[::-1]))
 
 
 def _id(db: sqlite3.Connection, session_id: str) -> str:

@@ -1,6 +1,6 @@
 """The outbox: replies wait here until their channel took them, or are given up."""
 
-import sqlite3
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -8,6 +8,8 @@ from sessionbot_kit.store import OutboxRow
 from sessionbot_kit.stores.sqlite import rows
 from sessionbot_kit.stores.sqlite.engine import Engine
 from sessionbot_kit.stores.sqlite.transaction import Statement, Transaction
+
+log = logging.getLogger(__name__)
 
 NO_REPLY: Final = "the outbox has no such reply; commit its turn first"
 SENT: Final = Statement(
@@ -23,6 +25,15 @@ FAILED: Final = Statement(
 BURY: Final = Statement(
     "UPDATE outbox SET state = 'dead', attempts = attempts + 1, error = ? WHERE id = ?", 9, NO_REPLY
 )
+NO_LETTER: Final = "there is no such dead letter; ask for dead_letters()"
+RETRY: Final = Statement(
+    """
+    UPDATE outbox SET state = 'waiting', attempts = 0, error = NULL WHERE id = ? AND state = 'dead'
+    """,
+    rank=10,
+    otherwise=NO_LETTER,
+)
+DROP: Final = Statement("DELETE FROM outbox WHERE id = ? AND state = 'dead'", 11, NO_LETTER)
 UNSENT: Final = f"""
 SELECT {rows.OUTBOX_COLUMNS} FROM outbox WHERE state <> 'sent' AND state = 'waiting'
 ORDER BY position
@@ -63,6 +74,14 @@ class Outbox(Engine):
         """Give a reply up: it becomes a dead letter."""
         await self._mark(BURY, outbox_id, error)
 
+    async def retry(self, outbox_id: str) -> None:
+        """Send a dead letter once more, as if it had never been tried."""
+        await self._write(lambda transaction: transaction.later(RETRY, (outbox_id,)))
+
+    async def drop(self, outbox_id: str) -> None:
+        """Forget a dead letter."""
+        await self._write(lambda transaction: transaction.later(DROP, (outbox_id,)))
+
     async def _mark(self, statement: Statement, outbox_id: str, value: str) -> None:
         def job(transaction: Transaction) -> None:
             transaction.later(statement, (value, outbox_id))
@@ -70,7 +89,11 @@ class Outbox(Engine):
         await self._write(job)
 
     async def _replies(self, sql: str, *values: Any) -> list[OutboxRow]:
-        def query(db: sqlite3.Connection) -> list[OutboxRow]:
-            return [rows.outbox_row(row) for row in db.execute(sql, values)]
-
-        return await self._read(query)
+        """Replies that can be read; another that waits becomes a dead letter, which is reported."""
+        good, bad = await self._read(
+            lambda db: rows.readable(db.execute(sql, values), rows.outbox_row)
+        )
+        for outbox_id, error in bad:
+            log.error("reply cannot be read", extra={"outbox_id": outbox_id, "error": error})
+            await self._mark(BURY, outbox_id, error)
+        return good

@@ -5,29 +5,25 @@ one who brought it. What comes out was checked when it came in, and is trusted.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, get_args
+from typing import Any, TypeVar
 
 import orjson
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue, ValidationError
 
 from sessionbot_kit.context import Summary
 from sessionbot_kit.errors import MessageError, StoreError
 from sessionbot_kit.models import (
     IncomingMessage,
-    Media,
     OutgoingMessage,
-    Role,
     Session,
     SessionKey,
-    StoredMessage,
     Totals,
-    mend_text,
 )
-from sessionbot_kit.store import InboxRow, Memory, NewMessage, OutboxRow, TokenRow
+from sessionbot_kit.store import InboxRow, Memory, OutboxRow, TokenRow
 
-MEDIA = TypeAdapter(tuple[Media, ...])
+T = TypeVar("T")
 
 LAST_ACTIVITY = """
 coalesce((SELECT timestamp FROM messages WHERE session_id = s.id AND seq > s.activity_seq
@@ -43,33 +39,11 @@ s.cleared_seq, s.cleared_tokens,
 SESSION = f"""
 SELECT {SESSION_COLUMNS} FROM sessions s LEFT JOIN session_state v ON v.session_id = s.id
 """
-MESSAGE_COLUMNS = "seq, role, content, tokens, timestamp, media, metadata"
 SUMMARY_COLUMNS = "first, last, text, tokens, messages, level, created_at"
 INBOX_COLUMNS = "id, session_id, message, attempts, kind"
 OUTBOX_COLUMNS = "id, session_id, message, attempts, error"
 
-# `__init__` would check again what is known to be right, and keep a set of names a message.
-_ROLES: dict[str, Role] = {role: role for role in get_args(Role)}  # one text for all lines
-_FIELDS_SET = set(StoredMessage.model_fields)
-_new = object.__new__
-_put = object.__setattr__
-
-
 Note = tuple[str, str, str, str | None]  # scope, owner, name, value
-
-
-class Line(NamedTuple):
-    """A new line of a conversation, checked and written out for its row."""
-
-    role: Role
-    content: str
-    tokens: int
-    moment: datetime
-    timestamp: str
-    media: tuple[Media, ...]
-    media_json: str | None
-    metadata: dict[str, JsonValue]
-    metadata_json: str | None
 
 
 def to_text(moment: datetime) -> str:
@@ -100,85 +74,6 @@ def to_json(value: Any, what: str) -> str:
 def to_object(mapping: Mapping[str, JsonValue], what: str) -> str:
     """Write a mapping as JSON."""
     return to_json(dict(mapping), what) if mapping else "{}"
-
-
-def to_line(message: NewMessage) -> Line:
-    """Check a new line of a conversation, and make it ready for its row."""
-    if message.role not in _ROLES:
-        raise MessageError(
-            f"{message.role!r} is no role; a line is from {', '.join(sorted(_ROLES))}"
-        )
-    return Line(
-        message.role,
-        mend_text(message.content),
-        message.tokens,
-        message.timestamp,
-        to_text(message.timestamp),
-        message.media,
-        MEDIA.dump_json(message.media, exclude_none=True).decode() if message.media else None,
-        dict(message.metadata),
-        to_json(dict(message.metadata), "the metadata") if message.metadata else None,
-    )
-
-
-def stored_message(
-    session_id: str,
-    seq: int,
-    role: str,
-    content: str,
-    tokens: int,
-    timestamp: datetime,
-    media: tuple[Media, ...],
-    metadata: dict[str, JsonValue],
-) -> StoredMessage:
-    """Make a StoredMessage of values that are known to be right."""
-    message: StoredMessage = _new(StoredMessage)
-    fields = {
-        "session_id": session_id,
-        "seq": seq,
-        "role": role,
-        "content": content,
-        "tokens": tokens,
-        "timestamp": timestamp,
-        "media": media,
-        "metadata": metadata,
-    }
-    _put(message, "__dict__", fields)
-    _put(message, "__pydantic_fields_set__", _FIELDS_SET)
-    _put(message, "__pydantic_extra__", None)
-    _put(message, "__pydantic_private__", None)
-    return message
-
-
-def stored_line(session_id: str, seq: int, line: Line) -> StoredMessage:
-    """The line as it was stored."""
-    return stored_message(
-        session_id,
-        seq,
-        line.role,
-        line.content,
-        line.tokens,
-        line.moment,
-        line.media,
-        line.metadata,
-    )
-
-
-def stored_messages(session_id: str, rows: Iterable[tuple[Any, ...]]) -> list[StoredMessage]:
-    """Read rows of MESSAGE_COLUMNS."""
-    return [
-        stored_message(
-            session_id,
-            seq,
-            _ROLES[role],
-            content,
-            tokens,
-            to_moment(timestamp),
-            MEDIA.validate_json(media) if media else (),
-            orjson.loads(metadata) if metadata else {},
-        )
-        for seq, role, content, tokens, timestamp, media, metadata in rows
-    ]
 
 
 def session_of(row: tuple[Any, ...]) -> Session:
@@ -254,12 +149,26 @@ def token_of(row: tuple[Any, ...]) -> TokenRow:
     )
 
 
+def readable(
+    rows: Iterable[tuple[Any, ...]], read: Callable[[tuple[Any, ...]], T]
+) -> tuple[list[T], list[tuple[str, str]]]:
+    """Read what can be read; of the rest, the ids and what is wrong with them."""
+    good: list[T] = []
+    bad: list[tuple[str, str]] = []
+    for row in rows:
+        try:
+            good.append(read(row))
+        except StoreError as error:
+            bad.append((row[0], str(error)))
+    return good, bad
+
+
 def inbox_row(row: tuple[Any, ...]) -> InboxRow:
     """Read a row of INBOX_COLUMNS."""
     id_, session_id, message, attempts, kind = row
     try:
         heard = IncomingMessage.model_validate_json(message)
-    except ValidationError as error:
+    except (ValidationError, MessageError) as error:
         raise StoreError(f"the inbox row {id_!r} cannot be read: {error}") from error
     return InboxRow(id_, session_id, heard, attempts, kind)
 
@@ -269,6 +178,6 @@ def outbox_row(row: tuple[Any, ...]) -> OutboxRow:
     id_, session_id, message, attempts, error = row
     try:
         reply = OutgoingMessage.model_validate_json(message)
-    except ValidationError as cause:
+    except (ValidationError, MessageError) as cause:
         raise StoreError(f"the outbox row {id_!r} cannot be read: {cause}") from cause
     return OutboxRow(id_, session_id, reply, attempts, error)

@@ -13,16 +13,11 @@ from sessionbot_kit.models import Session, SessionKey
 from sessionbot_kit.store import Loaded, NewSession, SessionRef, State, Stats
 from sessionbot_kit.stores.sqlite import rows
 from sessionbot_kit.stores.sqlite.engine import Engine
+from sessionbot_kit.stores.sqlite.loading import HAS_KEY, load, snapshot
 from sessionbot_kit.stores.sqlite.recent import Entry, loaded
 from sessionbot_kit.stores.sqlite.transaction import Head, Statement, Transaction
 from sessionbot_kit.stores.sqlite.variables import merged
 
-HAS_KEY: Final = "bot_id = ? AND interface = ? AND chat_id = ? AND user_id = ?"
-LIVES: Final = "state NOT IN ('expired', 'closed')"
-BY_KEY: Final = f"{rows.SESSION} WHERE {HAS_KEY} AND {LIVES}"
-BY_KEY_ALIAS: Final = f"""
-{rows.SESSION} WHERE {LIVES} AND s.id = (SELECT session_id FROM key_aliases WHERE {HAS_KEY})
-"""
 UNALIAS: Final = f"DELETE FROM key_aliases WHERE {HAS_KEY}"
 INSERT: Final = """
 INSERT INTO sessions (id, bot_id, interface, chat_id, user_id, identity, metadata, created_at,
@@ -39,12 +34,6 @@ VARIABLES: Final = Statement(
     rank=4,
 )
 TOUCH_EVERY: Final = timedelta(minutes=1)  # so old may `last_activity` be in a row
-TAIL: Final = f"""
-SELECT {rows.MESSAGE_COLUMNS} FROM messages WHERE session_id = ? ORDER BY seq DESC LIMIT ?
-"""
-SUMMARIES: Final = f"""
-SELECT {rows.SUMMARY_COLUMNS} FROM summaries WHERE session_id = ? ORDER BY first
-"""
 STATS: Final = """
 SELECT total(sessions), total(messages), total(tokens),
        (SELECT count(*) FROM inbox WHERE state <> 'done' AND state = 'waiting'),
@@ -179,7 +168,7 @@ class Sessions(Engine):
             return entry
         reading = self._recent.begin()
         try:
-            entry = await self._read(lambda db: _snapshot(db, ref, self._cached_lines))
+            entry = await self._read(lambda db: snapshot(db, ref, self._cached_lines))
         finally:
             self._recent.end(reading)
         if entry is not None:
@@ -261,54 +250,3 @@ def make(transaction: Transaction, new: NewSession, key: SessionKey, now: dateti
         last_activity=created_at,
         expires_at=new.expires_at,
     )
-
-
-def load(db: sqlite3.Connection, ref: SessionRef, count: int) -> Entry | None:
-    """Read a session with its summaries and its last lines."""
-    row = _row(db, ref)
-    if row is None:
-        return None
-    session = rows.session_of(row)
-    cleared_seq, cleared_tokens, last_seq, cum_tokens = row[-4:]
-    if last_seq is None:
-        last_seq, cum_tokens = cleared_seq, cleared_tokens
-    summaries = rows.summaries_of(db.execute(SUMMARIES, (session.id,)))
-    lines = rows.stored_messages(session.id, db.execute(TAIL, (session.id, count)).fetchall()[::-1])
-    covered, covered_tokens = cleared_seq, cleared_tokens
-    if summaries and summaries[-1].last > cleared_seq:
-        covered = summaries[-1].last
-        found = db.execute(
-            "SELECT cum_tokens FROM messages WHERE session_id = ? AND seq = ?",
-            (session.id, covered),
-        ).fetchone()
-        covered_tokens = found[0] if found else cum_tokens
-    return Entry(
-        session,
-        summaries,
-        lines,
-        whole=not lines or lines[0].seq == cleared_seq + 1,
-        last_seq=last_seq,
-        live_messages=last_seq - covered,
-        live_tokens=cum_tokens - covered_tokens,
-    )
-
-
-def _snapshot(db: sqlite3.Connection, ref: SessionRef, count: int) -> Entry | None:
-    # One transaction, so that what is read fits together.
-    db.execute("BEGIN")
-    try:
-        return load(db, ref, count)
-    finally:
-        db.execute("COMMIT")
-
-
-def _row(db: sqlite3.Connection, ref: SessionRef) -> tuple[Any, ...] | None:
-    if isinstance(ref, tuple):
-        row: tuple[Any, ...] | None = db.execute(BY_KEY, ref).fetchone()
-        return row or db.execute(BY_KEY_ALIAS, ref).fetchone()
-    column, alias = ("id", "alias") if isinstance(ref, str) else ("seq", "seq")
-    row = db.execute(f"{rows.SESSION} WHERE s.{column} = ?", (ref,)).fetchone()
-    if row is None:
-        target = db.execute(f"SELECT session_id FROM aliases WHERE {alias} = ?", (ref,)).fetchone()
-        row = target and db.execute(f"{rows.SESSION} WHERE s.id = ?", target).fetchone()
-    return row

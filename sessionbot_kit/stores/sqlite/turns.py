@@ -1,16 +1,23 @@
 """Turns: a message is written down, tried, and answered in one transaction."""
 
-import sqlite3
+import logging
+from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from sessionbot_kit.errors import StoreError, UsageError
 from sessionbot_kit.models import StoredMessage
 from sessionbot_kit.store import InboxRow, Timer, Turn
 from sessionbot_kit.stores.sqlite import dialogs, rows
+from sessionbot_kit.stores.sqlite.lines import to_line
 from sessionbot_kit.stores.sqlite.messages import Messages, add
 from sessionbot_kit.stores.sqlite.recent import Appended
 from sessionbot_kit.stores.sqlite.sessions import Kept, NewVariables
 from sessionbot_kit.stores.sqlite.transaction import Statement, Transaction
+
+log = logging.getLogger(__name__)
+
+PRUNED_AT_ONCE: Final = 1_000  # others who write do not wait longer than for these
 
 ACCEPT: Final = Statement(
     """
@@ -88,7 +95,7 @@ class Turns(Messages, dialogs.Dialogs):
 
     async def commit(self, turn: Turn) -> tuple[StoredMessage, ...]:
         """Inbox done, messages, variables, outbox: one transaction, if the epoch is current."""
-        lines = [rows.to_line(message) for message in turn.messages]
+        lines = [to_line(message) for message in turn.messages]
         variables = None
         if turn.variables is not None:
             variables = NewVariables(turn.variables, turn.base)
@@ -134,12 +141,41 @@ class Turns(Messages, dialogs.Dialogs):
         )
 
     async def waiting(self) -> list[InboxRow]:
-        """Messages without an answer, in the order in which they came."""
+        """Messages without an answer, in the order in which they came.
 
-        def query(db: sqlite3.Connection) -> list[InboxRow]:
-            return [rows.inbox_row(row) for row in db.execute(WAITING)]
+        One that cannot be read, because its text was damaged, is set aside and reported.
+        """
+        good, bad = await self._read(lambda db: rows.readable(db.execute(WAITING), rows.inbox_row))
+        for inbox_id, error in bad:
+            log.error("message set aside", extra={"inbox_id": inbox_id, "error": error})
+            values = (error, inbox_id)
+            await self._write(partial(_set_aside, values=values))
+        return good
 
-        return await self._read(query)
+    async def prune(self, before: datetime) -> int:
+        """Forget which messages were answered, and which replies sent, before a moment."""
+        moment = rows.to_text(before)
+        gone = 0
+        for table, over in (("inbox", "done"), ("outbox", "sent")):
+            while count := await self._write(partial(_prune, table=table, over=over, at=moment)):
+                gone += count
+        return gone
+
+
+def _set_aside(transaction: Transaction, values: tuple[str, str]) -> None:
+    transaction.run("UPDATE inbox SET state = 'failed', error = ? WHERE id = ?", values)
+
+
+def _prune(transaction: Transaction, table: str, over: str, at: str) -> int:
+    # Rows lie in the order in which they came, so that what is old is found without an index.
+    sql = f"""
+    DELETE FROM {table} WHERE position IN (
+        SELECT position FROM {table} WHERE state = '{over}' AND position < ifnull(
+            (SELECT position FROM {table} WHERE created_at >= ? ORDER BY position LIMIT 1),
+            9223372036854775807)
+        LIMIT {PRUNED_AT_ONCE})
+    """
+    return transaction.run(sql, (at,)).rowcount
 
 
 def _replies(turn: Turn, now: str) -> list[tuple[Any, ...]]:

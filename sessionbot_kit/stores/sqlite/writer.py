@@ -142,8 +142,9 @@ class Writer:
             except Empty:
                 break
         if stopping or any(job.run is not None for job in group.jobs):
-            while self._patient:
-                group.jobs.append(self._patient.popleft())
+            with contextlib.suppress(IndexError):  # the loop takes from it too
+                while True:
+                    group.jobs.append(self._patient.popleft())
         return stopping
 
     def _write(self, group: Group) -> None:
