@@ -16,7 +16,7 @@ async def main(section: Section) -> None:
         "1 MiB over one WebSocket, validated and acknowledged",
         unit="MB/s",
         against="original peers",
-        rounds=7,
+        rounds=5,
     )
     bulk.process("original peers", case("mb_per_s", "original", MIB))
     bulk.process("text", case("mb_per_s", "text", MIB), goal=at_least(3))
@@ -28,7 +28,7 @@ async def main(section: Section) -> None:
             f"{title}, against one raw frame of `websockets`",
             unit="MB/s",
             against="one raw frame",
-            rounds=7,
+            rounds=5,
         )
         raw.process("one raw frame", case("mb_per_s", "raw", size))
         raw.process("binary", case("mb_per_s", "binary", size), goal=at_least(least))
@@ -37,7 +37,7 @@ async def main(section: Section) -> None:
         await raw.measure()
 
     chat = section.table(
-        "Chat messages of 1 KB", unit="messages/s", against="a bare echo", rounds=7
+        "Chat messages of 1 KB", unit="messages/s", against="a bare echo", rounds=5
     )
     chat.process("a bare echo", case("chats_per_s", "raw"))
     chat.process("binary", case("chats_per_s", "binary"), goal=at_least(0.6))
@@ -45,13 +45,13 @@ async def main(section: Section) -> None:
     await chat.measure()
 
     fair = section.table(
-        "99th percentile of a 200-byte round trip", unit="ms", against="idle", rounds=7
+        "99th percentile of a 200-byte round trip", unit="ms", against="idle", rounds=5
     )
     fair.process("idle", case("latency_ms", "idle"))
     fair.process("under transfers of 60 MB", case("latency_ms", "loaded"), goal=at_most(4))
     await fair.measure()
 
-    stall = section.table("Longest callback during a message of 60 MB", rounds=7)
+    stall = section.table("Longest callback during a message of 60 MB", rounds=5)
     stall.process("binary", case("stall_ms", "binary"), goal=at_most(5, "ms"))
     await stall.measure()
     section.note(

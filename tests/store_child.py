@@ -99,7 +99,17 @@ async def hold(store: SqliteStore, name: str) -> None:
     await asyncio.to_thread(sys.stdin.readline)
 
 
+async def births(folder: Path) -> None:
+    """Make one new file after another, for ever."""
+    for number in count():
+        tell("making", number)
+        async with SqliteStore(folder / f"{number}.db"):
+            tell("made", number)
+
+
 async def main(verb: str, path: str, name: str) -> None:
+    if verb == "births":
+        await births(Path(path))
     verbs: dict[str, Callable[[SqliteStore, str], Awaitable[None]]] = {
         "append": append,
         "turns": turns,

@@ -106,6 +106,12 @@ def test_credit_is_due_when_half_a_window_was_consumed() -> None:
     assert not receipts.credit_due
 
 
+def test_credit_is_due_at_half_a_window_and_no_later() -> None:
+    receipts = Receipts(SMALL)
+    receipts.fragment(1, 244)
+    assert receipts.credit_due
+
+
 def test_a_new_connection_begins_with_a_full_window() -> None:
     receipts = Receipts(SMALL)
     receipts.fragment(1, 700)

@@ -147,6 +147,23 @@ async def test_a_merge_happens_whole_or_not_at_all_when_it_is_killed(
     assert lines == 3 * int(str(aliases))
 
 
+@pytest.mark.parametrize("rounds", ROUNDS)
+@pytest.mark.timeout(600)
+async def test_a_file_has_all_its_tables_or_none_when_its_making_is_killed(
+    tmp_path: Path, rounds: int
+) -> None:
+    for number in range(rounds):
+        folder = tmp_path / f"{number}"
+        said = await killed("births", folder, "-", random.randint(1, 9))
+        path = folder / f"{said[-1].split()[1]}.db"
+        tables = rows(path, "SELECT count(*) FROM sqlite_master") if "made" in said[-1] else [(0,)]
+        async with SqliteStore(path) as store:
+            session = await store.session_for(key())
+            await store.append(session.id, [line("it works")])
+        assert tables == [(0,)] or tables == rows(path, "SELECT count(*) FROM sqlite_master")
+        assert_whole(path)
+
+
 async def test_a_session_is_made_once_by_two_processes(tmp_path: Path) -> None:
     path = tmp_path / "bot.db"
     async with child("meet", path, "a") as one, child("meet", path, "b") as other:

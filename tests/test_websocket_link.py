@@ -80,7 +80,7 @@ class Talk:
         chance = self.chance
         async with cuttable(
             codec=codec,
-            cut_after=lambda: chance.randint(1, 600_000),
+            cut_after=lambda: chance.randint(1, 300_000),
             slice_bytes=lambda: chance.randint(1, 65_536),
         ) as (_, proxy, gateway, kernel):
             async with asyncio.TaskGroup() as group:
@@ -95,7 +95,7 @@ class Talk:
     async def speak(self, link: Link, turn: str, proxy: CuttingProxy) -> None:
         number = 0
         while proxy.cuts < self.cuts:
-            size = self.chance.choice((0, 10, 1_000, 100_000, 300_000))
+            size = self.chance.choice((0, 10, 1_000, 70_000, 200_000))
             await link.send(parcel(number, size, turn) if size else note(number, turn))
             number += 1
         await link.send(Event(turn, "last", {"number": number}))

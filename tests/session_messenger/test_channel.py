@@ -1,12 +1,13 @@
 """The channel, from one person to another over the loopback network."""
 
+import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from sessionbot_kit.channels.session_messenger import compose
+from sessionbot_kit.channels.session_messenger import compose, pace
 from sessionbot_kit.channels.session_messenger.channel import SessionMessenger
 from sessionbot_kit.channels.session_messenger.envelope import pack, pad, seal, sign, wrap
 from sessionbot_kit.channels.session_messenger.events import (
@@ -22,12 +23,13 @@ from sessionbot_kit.channels.session_messenger.events import (
 from sessionbot_kit.channels.session_messenger.identity import Identity
 from sessionbot_kit.channels.session_messenger.incoming import CHANNEL_TYPE, Manners
 from sessionbot_kit.channels.session_messenger.loopback import LoopbackNetwork
+from sessionbot_kit.channels.session_messenger.loopback.faults import Refuses
 from sessionbot_kit.channels.session_messenger.pace import Pace
 from sessionbot_kit.channels.session_messenger.protobuf import encode
 from sessionbot_kit.errors import SettingsError, UsageError
 from sessionbot_kit.models import Media, OutgoingMessage
 
-from .people import Person, talking
+from .people import FAST_S, Person, talking
 
 
 @pytest.fixture
@@ -83,6 +85,28 @@ async def test_a_bot_that_has_spoken_looks_soon_for_the_answer(
         await bot.says(one.id, "How are you?")
         await one.channel.send((await one.hears()).reply("Fine"))
         assert (await bot.hears()).content == "Fine"
+
+
+async def test_a_mailbox_that_cannot_be_read_for_a_while_is_read_again(
+    network: LoopbackNetwork,
+    one: Person,
+    bob: Identity,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(pace, "FAILED_WAIT_S", FAST_S)
+    nodes = network.swarm_of(bob.session_id)[1]
+    for node in nodes:
+        node.faults += [Refuses(500)] * 3
+    async with talking(network, bob, tmp_path) as bot:
+        while any(node.faults for node in nodes):
+            await bot.says(one.id, "Is anybody there?")
+        await one.says(bot.id, "Yes")
+        assert (await bot.hears()).content == "Yes"
+    assert caplog.messages.count("mailbox not read") >= 1
+    assert caplog.messages.count("mailbox read again") >= 1
 
 
 @pytest.mark.parametrize("reply_to", ["17", f"{'05' + 'e' * 64}:5"])

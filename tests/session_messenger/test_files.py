@@ -94,6 +94,16 @@ async def test_a_large_file_is_never_whole_in_memory(files: FileClient, tmp_path
     assert peak < 4_000_000 * 1.05 + 2 * IN_MEMORY_BYTES
 
 
+async def test_downloads_that_nobody_took_over_are_deleted_one_day(
+    files: FileClient, folder: Path
+) -> None:
+    media = await files.download(await files.upload(Media(data=bytes(1_200_000), name="x")))
+    files.prune(older_than_s=3_600)
+    assert in_folder(folder) == [media.path]
+    files.prune(older_than_s=-1)
+    assert not in_folder(folder)
+
+
 async def test_the_server_sees_nothing_of_a_file(
     files: FileClient, network: LoopbackNetwork
 ) -> None:

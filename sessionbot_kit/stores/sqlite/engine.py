@@ -32,6 +32,8 @@ R = TypeVar("R")
 FRESH_S: Final = 0.05
 STALE_S: Final = 0.15
 
+MAX_WAITING: Final = 4_096  # jobs on their way to the disk; whoever comes then waits for room
+
 
 class Engine:
     """Opens and closes the file, and carries jobs to the writer and queries to the reader."""
@@ -60,6 +62,8 @@ class Engine:
         self._reader: Reader | None = None
         self._look: asyncio.Future[None] | None = None
         self._looked_at = 0.0
+        self._waiting = 0
+        self._room: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r}, durability={self._durability!r})"
@@ -114,9 +118,14 @@ class Engine:
 
     async def _write_then(self, job: Callable[[Transaction], T], on_commit: Callable[[T], R]) -> R:
         """Have a job done, and change memory once it is on the disk."""
+        while self._waiting >= MAX_WAITING:
+            if self._room is None:
+                self._room = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._room)
         if self._writer is None:
             raise self._closed()
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting += 1
         self._writer.submit(Job(job, future, on_commit))
         return await future
 
@@ -134,6 +143,7 @@ class Engine:
         """Have a job done with the next commit, and do not wait for it."""
         if self._writer is None:
             raise self._closed()
+        self._waiting += 1
         self._writer.submit_with_next(Job(job, Note(done)))
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
@@ -169,6 +179,10 @@ class Engine:
         if group.foreign:
             self._recent.clear()
         self._looked_at = max(self._looked_at, group.looked_at)
+        self._waiting -= sum([job.run is not None for job in group.jobs])
+        if self._room is not None:
+            self._room.set_result(None)
+            self._room = None
         for job in group.jobs:
             if job.error is None and job.on_commit is not None:
                 job.value = job.on_commit(job.value)

@@ -66,16 +66,12 @@ class Server:
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._server.close()
-        self.cut_all()
-        if self._lines:
-            await asyncio.wait(self._lines)
-        await self._server.wait_closed()
-
-    def cut_all(self) -> None:
-        """Cut every connection, as a machine does that is switched off."""
         for task, writer in self._lines.items():
             writer.transport.abort()
             task.cancel()
+        if self._lines:
+            await asyncio.wait(self._lines)
+        await self._server.wait_closed()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

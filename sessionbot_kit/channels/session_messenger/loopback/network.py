@@ -65,13 +65,12 @@ class LoopbackNetwork:
         self._swarms = {id: self.nodes[place::swarms] for place, id in enumerate(ids)}
         self.files = FileServer(self.now_ms)
         self.seed_faults: list[Response] = []
-        self._servers: dict[StorageNode, Server] = {}
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             for node in self.nodes:
                 server = Server(node.answer, node_context())
-                self._servers[node] = await stack.enter_async_context(server)
+                await stack.enter_async_context(server)
                 node.port = server.port
             context, certificate = seed_context()
             seed = await stack.enter_async_context(Server(self._seed, context))
@@ -117,10 +116,6 @@ class LoopbackNetwork:
         for kept in records.values():
             for node in self.swarm_of(kept.pubkey)[1]:
                 node.mailbox.add(kept)
-
-    def switch_off(self, node: StorageNode) -> None:
-        """Cut the lines of a node; call again to cut those that came since."""
-        self._servers[node].cut_all()
 
     def note(self, node: StorageNode, method: str, code: int, text: str) -> None:
         self.refusals.append(Refused(self.nodes.index(node), method, code, text))
