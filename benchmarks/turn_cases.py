@@ -203,7 +203,7 @@ async def nonebot2(people: int, folder: Path) -> float:
 
     nonebot.init(driver="~none", log_level="ERROR")
 
-    class Segment(MessageSegment["Text"]):
+    class Segment(MessageSegment["Text"]):  # type: ignore[misc]  # peers have no types here
         @classmethod
         def get_message_class(cls) -> type["Text"]:
             return Text
@@ -214,7 +214,7 @@ async def nonebot2(people: int, folder: Path) -> float:
         def is_text(self) -> bool:
             return True
 
-    class Text(Message[Segment]):
+    class Text(Message[Segment]):  # type: ignore[misc]  # peers have no types here
         @classmethod
         def get_segment_class(cls) -> type[Segment]:
             return Segment
@@ -223,7 +223,7 @@ async def nonebot2(people: int, folder: Path) -> float:
         def _construct(msg: str) -> Any:
             yield Segment("text", {"text": msg})
 
-    class Said(Event):
+    class Said(Event):  # type: ignore[misc]  # peers have no types here
         user: str
 
         def get_type(self) -> str:
@@ -247,7 +247,7 @@ async def nonebot2(people: int, folder: Path) -> float:
         def is_tome(self) -> bool:
             return True
 
-    class Platform(Adapter):
+    class Platform(Adapter):  # type: ignore[misc]  # peers have no types here
         @classmethod
         def get_name(cls) -> str:
             return "bench"
@@ -255,13 +255,13 @@ async def nonebot2(people: int, folder: Path) -> float:
         async def _call_api(self, bot: Any, api: str, **data: Any) -> Any:
             return None
 
-    class Echo(BaseBot):
+    class Echo(BaseBot):  # type: ignore[misc]  # peers have no types here
         async def send(self, event: Event, message: Any, **more: Any) -> Any:
             return None
 
     matcher = nonebot.on_message()
 
-    @matcher.handle()
+    @matcher.handle()  # type: ignore[untyped-decorator]  # as above
     async def echo(event: Said) -> None:
         await matcher.send(str(event.get_message()))
 
