@@ -45,7 +45,7 @@ bench: ## measure, and write benchmarks/RESULTS.md
 
 fuzz: ## search long and at random: many examples a property, and the long tests
 	@VERB=fuzz PYTHON="$(PYTHON)" .ci/prepare test
-	@HYPOTHESIS_PROFILE=fuzz .venv/bin/python -m pytest -m "long or hypothesis" --timeout=1800 $(ARGS)
+	@HYPOTHESIS_PROFILE=fuzz .venv/bin/python -m pytest -m "long or hypothesis" --timeout=1800 -o faulthandler_timeout=4000 $(ARGS)
 
 mutants: ## break the pure modules on purpose and count what the tests notice
 	@VERB=mutants PYTHON="$(PYTHON)" .ci/prepare dev

@@ -13,6 +13,7 @@ in the air when it has ended; else it would hit whoever comes next.
 
 import asyncio
 import ctypes
+import sys
 import threading
 import time
 from collections import deque
@@ -34,9 +35,32 @@ class Runaway(BaseException):
 
 def throw_into(thread: int, error: type[BaseException] | None) -> None:
     """Have an exception raised in a thread, at its next line of Python; None takes it back."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(thread), ctypes.py_object(error) if error is not None else None
-    )
+    thrown = _NOTHING if error is None else ctypes.py_object(error)
+    if not _ALL_THREADS_HEAR:
+        _throw(thread, thrown)
+        return
+    try:
+        _throw(thread, thrown)  # no call of Python code from here on: it would not return
+        _throw(threading.get_ident(), _HEARD)
+        while True:  # for the few instructions until it is raised
+            pass
+    except _Heard:
+        pass
+
+
+class _Heard(BaseException):
+    """Thrown into oneself: that ends the interruption of all threads."""
+
+
+_throw: Final = ctypes.pythonapi.PyThreadState_SetAsyncExc
+_throw.argtypes = (ctypes.c_ulong, ctypes.py_object)
+_NOTHING: Final = ctypes.py_object()
+_HEARD: Final = ctypes.py_object(_Heard)
+
+# Before Python 3.12 what is thrown into one thread interrupts all, until it is heard; and a thread
+# under a debugger or a coverage tracer does not get past its next call meanwhile. The one that is
+# meant may hang in C and hear nothing for hours.
+_ALL_THREADS_HEAR: Final = sys.version_info < (3, 12)
 
 
 class Watchdog:

@@ -15,12 +15,9 @@ It is a whole bot with a store on the disk; only the platform and the clock are 
 what a process sees that was killed: it goes on with the file as it was at that moment.
 """
 
-import asyncio
-import heapq
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -30,38 +27,7 @@ import pytest_asyncio
 from sessionbot_kit.bot import Bot
 from sessionbot_kit.registry import Declared
 from sessionbot_kit.stores.sqlite import SqliteStore
-
-__all__ = ["FakeClock", "Person", "Talk", "talk"]
-
-MORNING = datetime(2026, 1, 1, 9, tzinfo=UTC)
-
-
-class FakeClock:
-    """A clock that goes on when it is told to."""
-
-    def __init__(self, now: datetime = MORNING) -> None:
-        self._now = now
-        self._sleepers: list[tuple[datetime, int, asyncio.Future[None]]] = []
-        self._order = count()
-
-    def now(self) -> datetime:
-        return self._now
-
-    async def sleep_until(self, moment: datetime) -> None:
-        """Return when the clock has been turned so far."""
-        if moment <= self._now:
-            return
-        waking: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (moment, next(self._order), waking))
-        await waking
-
-    def turn(self, **units: float) -> None:
-        """Turn it forward, as in `clock.turn(minutes=5)`, and wake who has slept until then."""
-        self._now += timedelta(**units)
-        while self._sleepers and self._sleepers[0][0] <= self._now:
-            _, _, waking = heapq.heappop(self._sleepers)
-            if not waking.done():
-                waking.set_result(None)
+from sessionbot_kit.testing.clock import FakeClock
 
 
 class Person:
