@@ -268,4 +268,4 @@ def test_a_client_name_that_others_would_not_show_is_refused(ada: Identity, name
 
 
 def test_a_channel_shows_its_session_id_and_no_secret(ada: Identity) -> None:
-    assert repr(SessionMessenger(ada)) == "SessionMessenger((0548...2c69))"
+    assert repr(SessionMessenger(ada)) == "SessionMessenger(0548...2c69)"

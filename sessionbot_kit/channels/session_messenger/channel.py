@@ -89,7 +89,7 @@ class SessionMessenger(Plugin):
         self._stir = asyncio.Event()
 
     def __repr__(self) -> str:
-        return f"SessionMessenger({short(self.session_id)})"
+        return f"SessionMessenger{short(self.session_id)}"
 
     async def start(self) -> None:
         """Open what is kept on disk and the connections; nothing is sent yet."""
