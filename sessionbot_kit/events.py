@@ -1,7 +1,7 @@
 """What happens to a message on its way through the house, for everybody who watches.
 
     async for event in feed.watch():
-        ...                        # Received, Offered, Stepped, Said, Asked, Failed, Sent
+        ...                # Received, Offered, Stepped, Said, Asked, Failed, Sent, Signaled
 
 Events show; nothing depends on them. A watcher that is too slow loses the oldest ones and learns
 how many it lost; a turn never waits for a watcher.
@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from sessionbot_kit.channel import Signal
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage
 
 
@@ -93,7 +94,17 @@ class Sent:
     at: float = field(default_factory=time.monotonic)
 
 
-HouseEvent = Received | Offered | Stepped | Said | Asked | Failed | Sent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signaled:
+    """A person did something other than say something: edited, reacted, is typing."""
+
+    session: str  # empty, where there is none yet
+    signal: Signal
+    turn: str = ""  # it belongs to none
+    at: float = field(default_factory=time.monotonic)
+
+
+HouseEvent = Received | Offered | Stepped | Said | Asked | Failed | Sent | Signaled
 
 
 class Watch:

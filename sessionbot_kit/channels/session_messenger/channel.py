@@ -48,6 +48,7 @@ class SessionMessenger(Plugin):
         implements={
             "session.receive": "receive",
             "session.send": "send",
+            "session.media": "send",
             "session.typing": "typing",
             "session.react": "react",
             "session.delete": "delete",
