@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from sessionbot_kit.bot import Bot
-from sessionbot_kit.channel import Deliver, Receipt
+from sessionbot_kit.channel import Deliver, Notice, Receipt
 from sessionbot_kit.channels.session_messenger.channel import SessionMessenger
 from sessionbot_kit.channels.session_messenger.identity import Identity
 from sessionbot_kit.channels.session_messenger.incoming import Manners
@@ -51,14 +51,14 @@ class Mortal(SessionMessenger):
 
         vars(self._swarm)["store"] = watched
 
-    async def receive(self, deliver: Deliver) -> None:
+    async def receive(self, deliver: Deliver, signal: Notice | None = None) -> None:
         async def watched(message: IncomingMessage) -> Receipt:
             reach("before it is stored")
             receipt = await deliver(message)
             reach("after it is stored")
             return receipt
 
-        await super().receive(watched)
+        await super().receive(watched, signal)
 
     async def send(self, message: OutgoingMessage) -> SendResult:
         reach("before the answer is sent")

@@ -21,11 +21,12 @@ from sessionbot_kit.channels.session_messenger.events import (
     Unsent,
 )
 from sessionbot_kit.channels.session_messenger.identity import Identity
-from sessionbot_kit.channels.session_messenger.incoming import CHANNEL_TYPE, Manners
+from sessionbot_kit.channels.session_messenger.incoming import Manners
 from sessionbot_kit.channels.session_messenger.loopback import LoopbackNetwork
 from sessionbot_kit.channels.session_messenger.loopback.faults import Refuses
 from sessionbot_kit.channels.session_messenger.pace import Pace
 from sessionbot_kit.channels.session_messenger.protobuf import encode
+from sessionbot_kit.channels.session_messenger.signals import CHANNEL_TYPE
 from sessionbot_kit.errors import SettingsError, UsageError
 from sessionbot_kit.models import Media, OutgoingMessage
 
