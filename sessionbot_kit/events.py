@@ -3,6 +3,8 @@
     async for event in feed.watch():
         ...                        # Received, Offered, Stepped, Said, Asked, Failed, Sent, Swapped
 
+        ...                # Received, Offered, Stepped, Said, Asked, Failed, Sent, Signaled
+
 Events show; nothing depends on them. A watcher that is too slow loses the oldest ones and learns
 how many it lost; a turn never waits for a watcher.
 """
@@ -14,6 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from sessionbot_kit.channel import Signal
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage
 
 
@@ -107,7 +110,17 @@ class Swapped:
     at: float = field(default_factory=time.monotonic)
 
 
-HouseEvent = Received | Offered | Stepped | Said | Asked | Failed | Sent | Swapped
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signaled:
+    """A person did something other than say something: edited, reacted, is typing."""
+
+    session: str  # empty, where there is none yet
+    signal: Signal
+    turn: str = ""  # it belongs to none
+    at: float = field(default_factory=time.monotonic)
+
+
+HouseEvent = Received | Offered | Stepped | Said | Asked | Failed | Sent | Swapped | Signaled
 
 
 class Watch:

@@ -17,6 +17,7 @@ from sessionbot_kit.events import (
     Received,
     Said,
     Sent,
+    Signaled,
     Stepped,
     Swapped,
 )
@@ -54,6 +55,9 @@ def line_of(event: HouseEvent) -> Line:
             return Line("sent", "", "the channel took it", event.session)
         case Swapped():
             return Line(*_swap(event), "")
+        case Signaled(signal=signal):
+            text = signal.content or ("no more" if signal.removed else signal.message_id or "")
+            return Line(signal.kind, signal.sender_id, text, event.session)
 
 
 def said(replies: Iterable[OutgoingMessage]) -> str:
