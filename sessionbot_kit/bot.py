@@ -27,6 +27,7 @@ from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.kernel import PluginKernel
 from sessionbot_kit.links.memory import memory_link
 from sessionbot_kit.logs import speak_up
+from sessionbot_kit.recording import Recording, What
 from sessionbot_kit.registry import Declared, Sections, prefixes_of
 from sessionbot_kit.sessions import SessionManager
 from sessionbot_kit.store import Store
@@ -60,6 +61,7 @@ class Bot:
         dialog_expires_s: float = 86_400.0,
         clock: Clock | None = None,
         sections: Sections | None = None,
+        record: What = "drafts",
     ) -> None:
         self.name = name
         self.kernel = PluginKernel(
@@ -70,6 +72,7 @@ class Bot:
             block_timeout_s=block_timeout_s,
             drain_s=drain_s,
             sections=sections,
+            record=record,
         )
         self.loopback = Loopback() if clock is None else Loopback(clock.now)
         self.channels: tuple[Channel, ...] = (self.loopback, *channels)
@@ -191,6 +194,13 @@ class Bot:
         """What happens to messages from now on: Received, Offered, Said, Failed, Sent."""
         return self.feed.watch(session)
 
+    def recordings(self, plugin: str) -> tuple[Recording, ...]:
+        """What was recorded of each version of a plugin, the oldest first.
+
+        Plugins of cells and files are recorded in chats of your own; `Bot(record=...)` has more.
+        """
+        return self.kernel.recorder.recordings(plugin)
+
     async def settle(self) -> None:
         """Wait until everything that was heard is answered and sent."""
         if self.running:
@@ -213,6 +223,7 @@ class Bot:
             crew = Crew(self.name)
             stack.push_async_callback(crew.stop)
             await stack.enter_async_context(gateway)
+            gateway.sessions.on_erase.append(self.kernel.recorder.forget)
             outer, inner = memory_link(self.kernel.name)
             gateway.serve(outer)
             crew.start(self.kernel.serve(inner), "plugin kernel")
