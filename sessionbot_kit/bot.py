@@ -15,7 +15,7 @@ import weakref
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from sessionbot_kit.channel import Channel
 from sessionbot_kit.channels.loopback import Loopback
@@ -29,6 +29,7 @@ from sessionbot_kit.links.memory import memory_link
 from sessionbot_kit.logs import speak_up
 from sessionbot_kit.recording import Recording, What
 from sessionbot_kit.registry import Declared, Sections, prefixes_of
+from sessionbot_kit.roster import Roster
 from sessionbot_kit.sessions import SessionManager
 from sessionbot_kit.store import Store
 from sessionbot_kit.stores import open_store
@@ -155,12 +156,14 @@ class Bot:
                     await self._end()
                 raise
             self._stays = True
+            roster.enter(self)
         return self
 
     async def stop(self) -> None:
         """End: running turns have a moment, what is unanswered waits for the next start."""
         async with self._door:
             self._stays = False
+            roster.leave(self)
             await self._end()
 
     async def __aenter__(self) -> Self:
@@ -262,3 +265,6 @@ class Bot:
         plugins = ", ".join(plugin.meta.id for plugin in self.kernel.registry.all_plugins())
         state = "running" if self.running else "not running"
         return f"{self.name}: {state}, plugins: {plugins or 'none'}"
+
+
+roster: Final[Roster[Bot]] = Roster()

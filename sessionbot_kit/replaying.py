@@ -62,7 +62,7 @@ class Replay:
             for number, (before, after) in enumerate(self._pairs(), 1)
         ]
         old, new = self.recording.version[:SHORT], self.version[:SHORT]
-        note = "\n".join(self.differences) or _count(len(rows))
+        note = "; ".join(self.differences) or _count(len(rows))
         columns = ("turn", "heard", f"said by {old}", f"says {new}")
         return Table(f"Replay of {self.recording.plugin}", columns, rows, note=note)
 
