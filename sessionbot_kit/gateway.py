@@ -15,7 +15,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from sessionbot_kit.answering import Answering
 from sessionbot_kit.channel import Channel, Receipt
@@ -25,7 +25,7 @@ from sessionbot_kit.errors import MessageError, UsageError
 from sessionbot_kit.events import Feed, HouseEvent, Received
 from sessionbot_kit.ids import new_id
 from sessionbot_kit.ledger import Ledger
-from sessionbot_kit.link import Link
+from sessionbot_kit.link import Event, Link
 from sessionbot_kit.logs import correlated
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult, Session, SessionKey
 from sessionbot_kit.reception import Reception
@@ -39,6 +39,9 @@ from sessionbot_kit.timers import Clock, SystemClock, Timers
 from sessionbot_kit.turns import Turns
 
 log = logging.getLogger(__name__)
+
+
+SHOW_TIMEOUT_S: Final = 5.0
 
 
 def estimate_tokens(text: str) -> int:
@@ -72,7 +75,7 @@ class Gateway:
         self.channels = Registry(channels)
         self.feed = feed or Feed()
         self.switchboard = Switchboard()
-        self.reception = Reception(self.switchboard)
+        self.reception = Reception(self.switchboard, self._show)
         self._window = window
         self._drain_s = drain_s
         self._patience = patience
@@ -200,6 +203,13 @@ class Gateway:
         await self.turns.settle(receipt.session_id if receipt is not None else None)
         await self.courier.settle(receipt.chat if receipt is not None else None)
 
+    async def retry(self, outbox_id: str) -> None:
+        """Send a dead letter once more, now."""
+        await self.store.retry(outbox_id)
+        for row in await self.store.unsent():
+            if row.id == outbox_id:
+                self.courier.post(row)
+
     def watch(self, session: str | None = None) -> AsyncIterator[HouseEvent]:
         """What happens from now on, in one session or in all."""
         return self.feed.watch(session)
@@ -228,6 +238,23 @@ class Gateway:
                 error=f"no channel {message.channel_type} that can send; add it to channels=[...]",
             )
         return _as_result(await send(message))
+
+    def _show(self, event: Event) -> None:
+        """Something worth showing while a turn runs; where a platform cannot, nothing is lost."""
+        offer = self.switchboard.offer_of(event.turn)
+        if offer is None or event.kind != "typing":
+            return
+        for id, channel, method in self.channels.get_implementations("session.typing"):
+            if id == offer.message.channel_type:
+                show = partial(call, getattr(channel, method), offer.message.channel_id)
+                self._doors.start(self._try(show), f"typing {id}")
+
+    async def _try(self, show: Callable[[], Awaitable[object]]) -> None:
+        try:
+            async with asyncio.timeout(SHOW_TIMEOUT_S):
+                await show()
+        except Exception as error:  # somebody else's channel
+            log.debug("typing not shown", extra={"error": str(error)})
 
     async def _session(self, key: SessionKey) -> Session:
         """The session of a key: nearly always one that lives, and is in memory."""

@@ -119,7 +119,7 @@ class Switchboard:
             return False
         return True
 
-    def session_of(self, turn: str) -> Offer | None:
+    def offer_of(self, turn: str) -> Offer | None:
         """The offer of a turn that is out."""
         out = self._out.get(turn)
         return out.offer if out is not None else None

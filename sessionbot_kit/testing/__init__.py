@@ -9,9 +9,15 @@
         assert await user.says("!pizza") == ["Small or large?"]
 
 `talk` opens conversations with a whole bot (talking.py), FakeClock is a clock to turn (clock.py).
+LinkContract is what every link promises (link_contract.py): whoever writes one subclasses it.
 """
 
-from sessionbot_kit.testing.clock import FakeClock
-from sessionbot_kit.testing.talking import Person, Talk, talk
+import pytest
 
-__all__ = ["FakeClock", "Person", "Talk", "talk"]
+pytest.register_assert_rewrite("sessionbot_kit.testing.link_contract")
+
+from sessionbot_kit.testing.clock import FakeClock  # noqa: E402  # asserts are rewritten first
+from sessionbot_kit.testing.link_contract import LinkContract  # noqa: E402
+from sessionbot_kit.testing.talking import Person, Talk, talk  # noqa: E402
+
+__all__ = ["FakeClock", "LinkContract", "Person", "Talk", "talk"]
