@@ -97,6 +97,13 @@ class Courier:
             return ids
         return await self._store.ids_of(reply)
 
+    def waiting(self) -> list[OutboxRow]:
+        """What no channel has taken yet, chat by chat."""
+        return [row for rows in self._lanes.values() for row in rows]
+
+    def __len__(self) -> int:
+        return sum(len(rows) for rows in self._lanes.values())
+
     async def settle(self, lane: Lane | None = None) -> None:
         """Wait until a lane is empty; or every lane, and that is on the disk."""
         lanes = list(self._lanes) if lane is None else [lane]
@@ -136,15 +143,16 @@ class Courier:
             if result:
                 return self._note_sent(row, result)
             error = result.error or "the channel gave no reason"
-            self._feed.tell(Failed(turn=_turn(row), session=row.session_id, error=error))
             log.warning(
                 "reply not sent",
                 extra={"reply": row.id, "attempt": attempt, "error": error},
             )
-            if result.permanent or attempt == self._patience.tries:
-                await self._insist(partial(self._store.bury, row.id, error))
+            given_up = result.permanent or attempt == self._patience.tries
+            write = self._store.bury if given_up else self._store.failed
+            await self._insist(partial(write, row.id, error))
+            self._feed.tell(Failed(turn=_turn(row), session=row.session_id, error=error))
+            if given_up:
                 return self._known.discard(row.id)
-            await self._insist(partial(self._store.failed, row.id, error))
             await self._sleep(self._wait_s(attempt, result.retry_after))
 
     async def _try(self, message: OutgoingMessage) -> SendResult:

@@ -233,6 +233,13 @@ class Gateway:
         await self.turns.settle(receipt.session_id if receipt is not None else None)
         await self.courier.settle(receipt.chat if receipt is not None else None)
 
+    async def retry(self, outbox_id: str) -> None:
+        """Send a dead letter once more, now."""
+        await self.store.retry(outbox_id)
+        for row in await self.store.unsent():
+            if row.id == outbox_id:
+                self.courier.post(row)
+
     def watch(self, session: str | None = None) -> AsyncIterator[HouseEvent]:
         """What happens from now on, in one session or in all."""
         return self.feed.watch(session)
