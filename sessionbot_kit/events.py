@@ -1,9 +1,7 @@
 """What happens to a message on its way through the house, for everybody who watches.
 
     async for event in feed.watch():
-        ...                        # Received, Offered, Stepped, Said, Asked, Failed, Sent, Swapped
-
-        ...                # Received, Offered, Stepped, Said, Asked, Failed, Sent, Signaled
+        ...        # Received, Offered, Stepped, Said, Asked, Failed, Sent, Signaled, Swapped
 
 Events show; nothing depends on them. A watcher that is too slow loses the oldest ones and learns
 how many it lost; a turn never waits for a watcher.
@@ -98,6 +96,16 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Signaled:
+    """A person did something other than say something: edited, reacted, is typing."""
+
+    session: str  # empty, where there is none yet
+    signal: Signal
+    turn: str = ""  # it belongs to none
+    at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Swapped:
     """A plugin joined, took the place of another version, or left; it belongs to no turn."""
 
@@ -110,17 +118,7 @@ class Swapped:
     at: float = field(default_factory=time.monotonic)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signaled:
-    """A person did something other than say something: edited, reacted, is typing."""
-
-    session: str  # empty, where there is none yet
-    signal: Signal
-    turn: str = ""  # it belongs to none
-    at: float = field(default_factory=time.monotonic)
-
-
-HouseEvent = Received | Offered | Stepped | Said | Asked | Failed | Sent | Swapped | Signaled
+HouseEvent = Received | Offered | Stepped | Said | Asked | Failed | Sent | Signaled | Swapped
 
 
 class Watch:

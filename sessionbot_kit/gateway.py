@@ -11,16 +11,19 @@ when a gateway ended, in whatever way, is taken up when the next one starts.
 import asyncio
 import logging
 import os
+import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final, Self
 
 from sessionbot_kit.answering import Answering
+from sessionbot_kit.backoff import Backoff
 from sessionbot_kit.channel import Channel, Receipt, Signal, Status, Verb
 from sessionbot_kit.courier import Courier, Patience, lane_of
 from sessionbot_kit.crew import Crew
-from sessionbot_kit.errors import MessageError, UsageError
+from sessionbot_kit.errors import MessageError, StoreError, UsageError
 from sessionbot_kit.events import Feed, HouseEvent, Received, Signaled
 from sessionbot_kit.ids import new_id
 from sessionbot_kit.intake import take_in
@@ -43,6 +46,7 @@ log = logging.getLogger(__name__)
 
 
 SHOW_TIMEOUT_S: Final = 5.0
+LOOK_EVERY_S: Final = 15.0
 
 
 def estimate_tokens(text: str) -> int:
@@ -101,7 +105,13 @@ class Gateway:
         self._outlets = {
             channel.meta.id: Outlet(channel) for channel in self.channels.all_plugins()
         }
-        self.courier = Courier(self.store, self._send, self.feed, self._patience)
+        self.courier = Courier(
+            self.store,
+            self._send,
+            self.feed,
+            self._patience,
+            most_per_s={id: most for id, out in self._outlets.items() if (most := out.max_per_s)},
+        )
         self.timers = Timers(self.store, self._clock, lambda row: self.turns.add(row))
         ledger = Ledger(
             self.store,
@@ -138,6 +148,7 @@ class Gateway:
         for id, channel, method in self.channels.get_implementations("session.receive"):
             self._doors.start(self._listen(id, getattr(channel, method)), f"channel {id}")
         self._doors.start(Janitor(self.store, self.sessions.policy).run(), "janitor")
+        self._doors.start(self._look_at_outbox(), "outbox")
         log.info("gateway started", extra={"bot": self.bot, "epoch": lease.epoch})
         return self
 
@@ -238,15 +249,26 @@ class Gateway:
         return self.switchboard.routes()
 
     async def _listen(self, channel: str, receive: Callable[..., object]) -> None:
-        wait_s = 1.0
+        backoff, loop = Backoff(random.random, most_s=60.0), asyncio.get_running_loop()
         while True:
+            began = loop.time()
             try:
                 await take_in(receive, self.deliver, self.signal)
                 return log.info("channel ended", extra={"channel": channel})
             except Exception:  # somebody else's channel
+                backoff.lasted(loop.time() - began)
+                wait_s = backoff.delay()
                 log.exception("channel failed", extra={"channel": channel, "again_in_s": wait_s})
-            await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, 60.0)
+            await self._clock.sleep_until(self._clock.now() + timedelta(seconds=wait_s))
+
+    async def _look_at_outbox(self) -> None:
+        """What another process has put there, such as `sessionbot outbox retry`."""
+        while True:
+            await self._clock.sleep_until(self._clock.now() + timedelta(seconds=LOOK_EVERY_S))
+            try:
+                await self.courier.look()
+            except StoreError as error:
+                log.error("outbox not read", extra={"error": str(error)})
 
     async def _send(self, message: OutgoingMessage) -> SendResult:
         outlet = self._outlets.get(message.channel_type)

@@ -33,6 +33,7 @@ from sessionbot_kit.fallbacks import (
 from sessionbot_kit.models import Act, OutgoingMessage, SendResult
 from sessionbot_kit.registry import call
 
+MOST_UNDER_WAY: Final = 1_000
 MUTE: Final = "{} cannot send; implement session.send"
 
 
@@ -43,6 +44,7 @@ class Outlet:
         self.channel = channel
         self.name = channel.meta.id
         self.max_chars: int | None = getattr(channel, "max_chars", None)
+        self.max_per_s: float | None = getattr(channel, "max_per_s", None)
         self._verbs = {
             point.removeprefix("session."): _caller(getattr(channel, method))
             for point, method in channel.meta.implements.items()
@@ -54,9 +56,14 @@ class Outlet:
         """Whether the platform does this itself; otherwise there is a fallback."""
         return supports(self.channel, verb)
 
+    @property
+    def mute(self) -> bool:
+        """Whether nothing can be said here."""
+        return "send" not in self._verbs
+
     async def send(self, message: OutgoingMessage, targets: tuple[str, ...] = ()) -> SendResult:
         """Say a message, or do its act to the `targets`: what the platform calls its target."""
-        if "send" not in self._verbs:
+        if self.mute:
             return SendResult(ok=False, permanent=True, error=MUTE.format(self.name))
         if message.act is not None:
             return await self._act(message, message.act, targets)
@@ -94,6 +101,8 @@ class Outlet:
             notes.append(in_parts(len(texts)))
         key = message.id or f"{id(message)}"
         done = self._done.setdefault(key, [])
+        if len(self._done) > MOST_UNDER_WAY:  # the oldest was given up
+            del self._done[next(iter(self._done))]
         try:
             for number in range(len(done), len(texts)):
                 part = _part(message, texts, number)
