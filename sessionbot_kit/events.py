@@ -93,7 +93,23 @@ class Sent:
     at: float = field(default_factory=time.monotonic)
 
 
-HouseEvent = Received | Offered | Stepped | Said | Asked | Failed | Sent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A shadow has run the copy of a turn: what was answered, and what it would have said."""
+
+    turn: str
+    session: str
+    plugin: str
+    kernel: str
+    live: tuple[str, ...]
+    shadow: tuple[str, ...]
+    same: bool
+    error: str | None = None
+    would_do: str | None = None
+    at: float = field(default_factory=time.monotonic)
+
+
+HouseEvent = Received | Offered | Stepped | Said | Asked | Failed | Sent | Compared
 
 
 class Watch:
