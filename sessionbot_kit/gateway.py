@@ -37,9 +37,11 @@ from sessionbot_kit.registry import Registry
 from sessionbot_kit.routes import Route
 from sessionbot_kit.sessions import Janitor, SessionManager, SessionPolicy
 from sessionbot_kit.sessions.lifecycle import state_at
+from sessionbot_kit.shadows import Shadows
 from sessionbot_kit.store import ENDED, InboxRow, Lease, Store
 from sessionbot_kit.switchboard import Switchboard
 from sessionbot_kit.timers import Clock, SystemClock, Timers
+from sessionbot_kit.tokens import Tokens
 from sessionbot_kit.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -81,7 +83,8 @@ class Gateway:
         self.channels = Registry(channels)
         self.feed = feed or Feed()
         self.switchboard = Switchboard()
-        self.reception = Reception(self.switchboard, self._show)
+        self.shadows = Shadows(self.feed)
+        self.reception = Reception(self.switchboard, self.shadows, self._show)
         self._window = window
         self._drain_s = drain_s
         self._patience = patience
@@ -130,6 +133,7 @@ class Gateway:
             self.switchboard,
             ledger,
             self.feed,
+            self.shadows,
             clock=self._clock,
             window=self._window,
             absent_s=self._absent_s,
@@ -172,6 +176,7 @@ class Gateway:
         await self.timers.stop()
         await self.turns.stop(drain_s=drain_s if self.routes() else 0.0)
         await self.reception.close()
+        await self.shadows.close()
         await self.courier.stop(drain_s=drain_s)
         await self.channels.stop()
 
@@ -225,9 +230,23 @@ class Gateway:
         """Take a plugin kernel on; it introduces itself over the link."""
         self.reception.take(link)
 
-    async def listen(self, *, host: str = "127.0.0.1", port: int = 8089, **options: Any) -> int:
-        """Open a port for plugin kernels of other processes; return it."""
-        return await self.reception.open(host=host, port=port, **options)
+    async def listen(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8089,
+        token: str | None = None,
+        **options: Any,
+    ) -> int:
+        """Open a port for plugin kernels of other processes; return it.
+
+        Whoever calls shows the `token`, or one that was issued (`tokens.py`). While there is
+        neither, a port of this machine alone is open to everybody on it.
+        """
+        tokens: Tokens | None = Tokens(self.store, single=token, clock=self._clock.now)
+        if token is None and tokens is not None and not await tokens.list():
+            tokens = None
+        return await self.reception.open(host=host, port=port, tokens=tokens, **options)
 
     async def settle(self, receipt: Receipt | None = None) -> None:
         """Wait until a message, or everything, is answered and its replies are with the channel."""
