@@ -14,8 +14,8 @@
 
 Saved as `benchmarks/bench_encode.py` it is run by `python -m benchmarks.bench_encode`; it prints
 the table and writes its own section of `benchmarks/RESULTS.md`. `--quick` runs three rounds and
-writes nothing; `--only PATTERN` measures the tables whose title it is found in, and leaves the other
-tables of the section as they are.
+writes nothing; `--only PATTERN` measures the tables in whose title it is found, and leaves the
+others of the section as they are.
 
 A case is a function or a coroutine function. `time` measures a call, `sample` takes what the
 function returns (a rate, a size, a percentile), and `process` takes the number that a fresh
