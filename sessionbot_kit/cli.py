@@ -32,6 +32,7 @@ from sessionbot_kit.errors import KitError, UsageError
 from sessionbot_kit.frame_schema import schema_files
 from sessionbot_kit.gateway_commands import gateway, wire
 from sessionbot_kit.plugins_commands import app as plugins
+from sessionbot_kit.recording_commands import replay
 from sessionbot_kit.sessions.commands import app as sessions
 from sessionbot_kit.settings import Settings
 
@@ -50,6 +51,7 @@ app.add_typer(sessions, name="sessions")
 app.add_typer(plugins, name="plugins")
 app.add_typer(gateway, name="gateway")
 app.add_typer(wire, name="wire")
+app.command()(replay)
 
 File = Annotated[
     Path | None,

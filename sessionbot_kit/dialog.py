@@ -293,6 +293,8 @@ class Chat:
     def end(self) -> Progress:
         """Everything since the last step. The chat is over."""
         self._over = True
+        if self.changed is not None:
+            raise DialogChanged(self.changed)
         if self._last is not None:
             return self._last
         if not self._telling.live:

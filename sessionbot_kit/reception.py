@@ -11,6 +11,7 @@ instead is told what passes on the wire, and can answer nothing.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
@@ -43,8 +44,11 @@ WATCH_AT_MOST = 200
 class Reception:
     """Every link that the gateway has, and the port where more may come in."""
 
-    def __init__(self, switchboard: Switchboard) -> None:
+    def __init__(
+        self, switchboard: Switchboard, show_event: Callable[[Event], None] = lambda event: None
+    ) -> None:
         self._switchboard = switchboard
+        self._show_event = show_event
         self._crew = Crew("links")
         self._server: LinkServer | None = None
         self.tap: Tap | None = None
@@ -108,7 +112,9 @@ class Reception:
                     case Bye():
                         politely = True
                         break
-                    case Event() | Offer() | Stepped() | Watched():
+                    case Event():
+                        self._show_event(frame)
+                    case Offer() | Stepped() | Watched():
                         log.debug("frame ignored", extra={"frame": type(frame).__name__})
         finally:
             self._switchboard.leave(link, politely=politely)

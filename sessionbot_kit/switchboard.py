@@ -43,6 +43,9 @@ class Switchboard:
         """Whether any kernel is here."""
         return bool(self._kernels)
 
+    def __len__(self) -> int:
+        return len(self._kernels)
+
     def join(self, link: Link, hello: Hello) -> None:
         """A kernel is here, or says anew what it serves."""
         if (kernel := self._kernels.get(link)) is None:
@@ -119,7 +122,7 @@ class Switchboard:
             return False
         return True
 
-    def session_of(self, turn: str) -> Offer | None:
+    def offer_of(self, turn: str) -> Offer | None:
         """The offer of a turn that is out."""
         out = self._out.get(turn)
         return out.offer if out is not None else None
