@@ -114,6 +114,11 @@ class Answering:
         dialog, own = await self._ledger.journals(row)
         await self._fail(Round(row, journal=own or dialog), "its process died each time", ASIDE)
 
+    async def refuse(self, row: InboxRow, text: str) -> None:
+        """Keep what somebody said too fast, without running anything."""
+        log.info("message came too fast", extra={"turn": row.id, "session_id": row.session_id})
+        await self._finish(Round(row), text)
+
     # What a message is
 
     def _is_answer(self, row: InboxRow, dialog: Journal) -> bool:

@@ -30,7 +30,7 @@ from sessionbot_kit.logs import speak_up
 from sessionbot_kit.recording import Recording, What
 from sessionbot_kit.registry import Declared, Sections, prefixes_of
 from sessionbot_kit.roster import Roster
-from sessionbot_kit.sessions import SessionManager
+from sessionbot_kit.sessions import SessionManager, SessionPolicy
 from sessionbot_kit.store import Store
 from sessionbot_kit.stores import open_store
 from sessionbot_kit.tables import Table
@@ -63,6 +63,7 @@ class Bot:
         clock: Clock | None = None,
         sections: Sections | None = None,
         record: What = "drafts",
+        policy: SessionPolicy | None = None,
     ) -> None:
         self.name = name
         self.kernel = PluginKernel(
@@ -85,7 +86,9 @@ class Bot:
             "max_message_bytes": max_message_bytes,
             "dialog_expires_s": dialog_expires_s,
             "clock": clock,
+            "policy": policy,
         }
+        self._loaded = (policy or SessionPolicy()).limits.loaded
         self._store = store
         self._open: AsyncExitStack | None = None
         self._gateway: Gateway | None = None
@@ -105,6 +108,7 @@ class Bot:
             "max_message_bytes": settings.max_message_bytes,
             "watch_events": settings.queues.watch_events,
             "sections": settings.plugins.sections(),
+            "policy": SessionPolicy.of(settings.sessions.given()),
         }
         return cls(*plugins, **wanted | more)
 
@@ -279,7 +283,7 @@ class Bot:
             self._store = Path(folder) / "bot.db"
             log.info("no store given: what is learned goes with this bot", extra={"bot": self.name})
         if isinstance(self._store, str | Path):
-            return open_store(self._store)
+            return open_store(self._store, cached_sessions=self._loaded)
         return self._store
 
     def __repr__(self) -> str:
