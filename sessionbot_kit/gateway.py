@@ -124,6 +124,9 @@ class Gateway:
             plugin_absent_s=self._plugin_absent_s,
         )
         self.turns = Turns(self.store, answering, self.feed, self._clock)
+        for channel in self.channels.all_plugins():
+            if (keep_in := getattr(channel, "keep_in", None)) is not None:
+                keep_in(self.store)  # a platform of our own, whose pages lie with the rest
         try:
             for reply in await self.store.unsent():
                 self.courier.post(reply)

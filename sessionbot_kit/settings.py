@@ -40,6 +40,7 @@ from sessionbot_kit.sections import (
     Queues,
     Seconds,
     Section,
+    Web,
 )
 
 FILE_NAMES = ("sessionbot.yml", "cobot.yml")
@@ -85,6 +86,7 @@ class Settings(BaseSettings):
     queues: Queues = Queues()
     log: Log = Log()
     gateway: GatewayPort = GatewayPort()
+    web: Web = Web()
     plugins: Plugins = Plugins()
 
     _layers: Layers = PrivateAttr()
