@@ -115,7 +115,7 @@ async def house(
     channel = WebChannel(folder / "files")
     chosen = plugins or (echo, size, slow, say_again)
     async with (
-        Bot(*chosen, store=folder / "bot.db", channels=[channel]) as bot,
+        Bot(*chosen, store=folder / "bot.db", channels=[channel], drain_s=0.2) as bot,
         serve(
             bot, port=0, admin_token=None if dev else ADMIN, dev=dev, drain_s=1.0, **options
         ) as door,

@@ -245,8 +245,10 @@ function drawFile(file) {
     const tag = kind[0].startsWith("image") ? "img" : kind[0];
     const shown = element(tag);
     shown.src = address;
-    if (tag === "img") shown.alt = file.caption || file.name;
-    else {
+    if (tag === "img") {
+      shown.alt = file.caption || file.name;
+      bubble.classList.add("picture");
+    } else {
       shown.controls = true;
       shown.setAttribute("aria-label", file.caption || file.name);
     }
@@ -388,6 +390,7 @@ function hideTyping() {
 }
 
 function showChoices(choices) {
+  const near = isNearEnd();
   at("choices").hidden = !choices.length;
   at("choices").replaceChildren(...choices.map((choice) => {
     const button = element("button", "", String(choice));
@@ -398,6 +401,7 @@ function showChoices(choices) {
     };
     return button;
   }));
+  down(near);
 }
 
 function showOpenQuestion() {
