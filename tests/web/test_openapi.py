@@ -54,7 +54,9 @@ def door(folder: Path) -> Iterator[str]:
     found: list[str] = []
 
     async def serve() -> None:
-        limits = dict.fromkeys(("asks_per_minute", "sessions_per_minute"), 1_000_000)
+        limits: dict[str, Any] = dict.fromkeys(
+            ("asks_per_minute", "sessions_per_minute"), 1_000_000
+        )
         async with house(folder, failures_per_minute=1_000_000, **limits) as home:
             home.bot.sessions.rate.per_minute = 1_000_000
             token = (await home.visitor())["Authorization"]
