@@ -15,19 +15,21 @@ import weakref
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from sessionbot_kit.channel import Channel
 from sessionbot_kit.channels.loopback import Loopback
 from sessionbot_kit.courier import Patience
 from sessionbot_kit.crew import Crew
-from sessionbot_kit.errors import UsageError
-from sessionbot_kit.events import Feed, HouseEvent
+from sessionbot_kit.errors import PluginError, UsageError
+from sessionbot_kit.events import Feed, HouseEvent, Swapped
 from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.kernel import PluginKernel
 from sessionbot_kit.links.memory import memory_link
 from sessionbot_kit.logs import speak_up
+from sessionbot_kit.recording import Recording, What
 from sessionbot_kit.registry import Declared, Sections, prefixes_of
+from sessionbot_kit.roster import Roster
 from sessionbot_kit.sessions import SessionManager
 from sessionbot_kit.store import Store
 from sessionbot_kit.stores import open_store
@@ -60,6 +62,7 @@ class Bot:
         dialog_expires_s: float = 86_400.0,
         clock: Clock | None = None,
         sections: Sections | None = None,
+        record: What = "drafts",
     ) -> None:
         self.name = name
         self.kernel = PluginKernel(
@@ -70,6 +73,7 @@ class Bot:
             block_timeout_s=block_timeout_s,
             drain_s=drain_s,
             sections=sections,
+            record=record,
         )
         self.loopback = Loopback() if clock is None else Loopback(clock.now)
         self.channels: tuple[Channel, ...] = (self.loopback, *channels)
@@ -121,7 +125,7 @@ class Bot:
         rows = [
             (
                 plugin.meta.id,
-                " ".join(prefixes_of(plugin)) or "anything else",
+                answers_to(plugin),
                 getattr(plugin, "summary", ""),
             )
             for plugin in self.kernel.registry.all_plugins()
@@ -152,12 +156,14 @@ class Bot:
                     await self._end()
                 raise
             self._stays = True
+            roster.enter(self)
         return self
 
     async def stop(self) -> None:
         """End: running turns have a moment, what is unanswered waits for the next start."""
         async with self._door:
             self._stays = False
+            roster.leave(self)
             await self._end()
 
     async def __aenter__(self) -> Self:
@@ -181,20 +187,48 @@ class Bot:
 
         One that cannot start is a PluginError, and the version before goes on.
         """
-        await self.kernel.add(plugin)
+        # What is no plugin at all is refused there, in words.
+        id = getattr(getattr(plugin, "meta", None), "id", "?")
+        before = self._version(id)
+        try:
+            await self.kernel.add(plugin)
+        except PluginError as error:
+            self._tell_swapped(id, before, before, error=str(error))
+            raise
+        self._tell_swapped(id, plugin.meta.version, before)
 
     async def remove(self, id: str) -> None:
         """Take a plugin out; the turns that run on it end first."""
+        before = self._version(id)
         await self.kernel.remove(id)
+        self._tell_swapped(id, None, before)
 
     def watch(self, session: str | None = None) -> AsyncIterator[HouseEvent]:
         """What happens to messages from now on: Received, Offered, Said, Failed, Sent."""
         return self.feed.watch(session)
 
+    def recordings(self, plugin: str) -> tuple[Recording, ...]:
+        """What was recorded of each version of a plugin, the oldest first.
+
+        Plugins of cells and files are recorded in chats of your own; `Bot(record=...)` has more.
+        """
+        return self.kernel.recorder.recordings(plugin)
+
     async def settle(self) -> None:
         """Wait until everything that was heard is answered and sent."""
         if self.running:
             await self.gateway.settle()
+
+    def _version(self, id: str) -> str | None:
+        return next(
+            (p.meta.version for p in self.kernel.registry.all_plugins() if p.meta.id == id), None
+        )
+
+    def _tell_swapped(
+        self, id: str, version: str | None, before: str | None, *, error: str | None = None
+    ) -> None:
+        if self.feed.watched:
+            self.feed.tell(Swapped(plugin=id, version=version, before=before, error=error))
 
     async def _begin(self) -> None:
         if self._open is not None:
@@ -213,6 +247,7 @@ class Bot:
             crew = Crew(self.name)
             stack.push_async_callback(crew.stop)
             await stack.enter_async_context(gateway)
+            gateway.sessions.on_erase.append(self.kernel.recorder.forget)
             outer, inner = memory_link(self.kernel.name)
             gateway.serve(outer)
             crew.start(self.kernel.serve(inner), "plugin kernel")
@@ -251,3 +286,12 @@ class Bot:
         plugins = ", ".join(plugin.meta.id for plugin in self.kernel.registry.all_plugins())
         state = "running" if self.running else "not running"
         return f"{self.name}: {state}, plugins: {plugins or 'none'}"
+
+
+def answers_to(plugin: Declared) -> str:
+    """What a plugin answers to, in words; nothing, when it is there for other plugins."""
+    rest = "anything else" if getattr(plugin, "default", False) else ""
+    return " ".join(prefixes_of(plugin)) or rest
+
+
+roster: Final[Roster[Bot]] = Roster()

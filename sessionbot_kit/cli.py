@@ -31,7 +31,9 @@ from sessionbot_kit.doctor import examine
 from sessionbot_kit.errors import KitError, UsageError
 from sessionbot_kit.frame_schema import schema_files
 from sessionbot_kit.gateway_commands import gateway, wire
+from sessionbot_kit.knowledge.commands import app as knowledge
 from sessionbot_kit.plugins_commands import app as plugins
+from sessionbot_kit.recording_commands import replay
 from sessionbot_kit.sessions.commands import app as sessions
 from sessionbot_kit.settings import Settings
 from sessionbot_kit.web_commands import run
@@ -49,9 +51,11 @@ config = typer.Typer(help="Look at the settings.")
 app.add_typer(config, name="config")
 app.add_typer(sessions, name="sessions")
 app.add_typer(plugins, name="plugins")
+app.add_typer(knowledge, name="kb")
 app.add_typer(gateway, name="gateway")
 app.add_typer(wire, name="wire")
 app.command()(run)
+app.command()(replay)
 
 File = Annotated[
     Path | None,

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import StoreError
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 Send = Callable[[OutgoingMessage], Awaitable[SendResult]]
 Lane = tuple[str, str, str]
+
+RECENT: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Courier:
         self._crew = Crew("courier")
         self._lanes: dict[Lane, deque[OutboxRow]] = {}
         self._empty: dict[Lane, asyncio.Event] = {}
+        self._recent: dict[str, tuple[str, ...]] = {}  # may not be in the store yet
         self._unmarked = 0  # sent, and not written down yet
         self._marked: asyncio.Event | None = None
 
@@ -64,6 +68,19 @@ class Courier:
             return
         self._lanes[lane] = deque([row])
         self._crew.start(self._carry(lane), f"lane {lane[0]}")
+
+    def waiting(self) -> list[OutboxRow]:
+        """What no channel has taken yet, chat by chat."""
+        return [row for rows in self._lanes.values() for row in rows]
+
+    def __len__(self) -> int:
+        return sum(len(rows) for rows in self._lanes.values())
+
+    async def ids_of(self, reply: str) -> tuple[str, ...] | None:
+        """What its channel calls a reply of ours; None when there is no such reply."""
+        if (ids := self._recent.get(reply)) is not None:
+            return ids
+        return await self._store.ids_of(reply)
 
     async def settle(self, lane: Lane | None = None) -> None:
         """Wait until a lane is empty; or every lane, and that is on the disk."""
@@ -103,14 +120,16 @@ class Courier:
             if result:
                 return self._note_sent(row, result)
             error = result.error or "the channel gave no reason"
-            self._feed.tell(Failed(turn=_turn(row), session=row.session_id, error=error))
             log.warning(
                 "reply not sent",
                 extra={"reply": row.id, "attempt": attempt, "error": error},
             )
-            if result.permanent or attempt == self._patience.tries:
-                return await self._insist(partial(self._store.bury, row.id, error))
-            await self._insist(partial(self._store.failed, row.id, error))
+            given_up = result.permanent or attempt == self._patience.tries
+            write = self._store.bury if given_up else self._store.failed
+            await self._insist(partial(write, row.id, error))
+            self._feed.tell(Failed(turn=_turn(row), session=row.session_id, error=error))
+            if given_up:
+                return
             await asyncio.sleep(self._wait_s(attempt, result.retry_after))
 
     async def _try(self, message: OutgoingMessage) -> SendResult:
@@ -137,6 +156,9 @@ class Courier:
             if self._unmarked == 0 and self._marked is not None:
                 self._marked.set()
 
+        self._recent[row.id] = result.ids
+        if len(self._recent) > RECENT:
+            del self._recent[next(iter(self._recent))]
         self._unmarked += 1
         self._store.sent_soon(row.id, result.ids, noted)
         if self._feed.watched:

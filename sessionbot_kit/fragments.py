@@ -74,16 +74,12 @@ def read_fragment(frame: Frame, limits: Limits) -> Fragment | None:
     return _read_text(raw, limits, "surrogatepass" if isinstance(frame, str) else "strict")
 
 
-def text_frame(quoted_id: bytes, index: int, total: int, data: bytes) -> bytes:
-    """Write a text fragment; `data` is a slice of JSON text."""
-    # JSON text has no control characters, so only these two need escapes.
-    escaped = data.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    return b'{"messageId":%b,"index":%d,"total":%d,"data":"%b"}' % (
-        quoted_id,
-        index,
-        total,
-        escaped,
-    )
+def text_frame(
+    quoted_id: bytes, index: int, total: int, pieces: Sequence[bytes | memoryview]
+) -> bytes:
+    """Write a text fragment; the pieces are its data with all escapes, without the quotes."""
+    head = b'{"messageId":%b,"index":%d,"total":%d,"data":"' % (quoted_id, index, total)
+    return b"".join((head, *pieces, b'"}'))
 
 
 def binary_frame(

@@ -9,7 +9,7 @@ The one rule to remember: an attachment must not change, or close, before its la
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import SEEK_END
 from itertools import accumulate
 from typing import BinaryIO, Protocol
@@ -30,10 +30,6 @@ class Part(Protocol):
 
     def read(self, start: int, stop: int) -> Piece: ...
 
-    def boundary(self, at: int) -> int:
-        """Where the code point begins that `at` is in."""
-        ...
-
 
 class InMemory:
     """Bytes as they are."""
@@ -45,7 +41,14 @@ class InMemory:
     def read(self, start: int, stop: int) -> Piece:
         return self._view[start:stop]
 
+    def escaped(self, start: int, stop: int) -> Piece:
+        """As it stands inside a JSON string."""
+        # JSON text has no control characters, so only these two need escapes.
+        data = bytes(self._view[start:stop])
+        return data.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+
     def boundary(self, at: int) -> int:
+        """Where the code point begins that `at` is in."""
         # The bytes inside a code point, and no others, begin with the bits 10.
         while self._view[at] & 0xC0 == 0x80:
             at -= 1
@@ -69,9 +72,6 @@ class OnDisk:
             )
         return data
 
-    def boundary(self, at: int) -> int:
-        return at
-
 
 class AsBase64:
     """Another part, as the base64 text of its bytes."""
@@ -84,6 +84,8 @@ class AsBase64:
         raw = self._raw.read(start // 4 * 3, min((stop + 3) // 4 * 3, self._raw.size))
         skip = start % 4
         return memoryview(pybase64.b64encode(raw))[skip : skip + stop - start]
+
+    escaped = read  # base64 has neither quotes nor backslashes
 
     def boundary(self, at: int) -> int:
         return at
@@ -99,23 +101,36 @@ class Layout:
 
     def pieces(self, start: int, stop: int) -> list[Piece]:
         """The bytes from `start` up to `stop`, as they lie."""
-        found = []
-        number = bisect_right(self._ends, start)
-        while start < stop:
-            part, end = self._parts[number], self._ends[number]
-            upto = min(stop, end)
-            found.append(part.read(start - end + part.size, upto - end + part.size))
-            start, number = upto, number + 1
-        return found
+        return [self._parts[n].read(first, last) for n, first, last in self._spans(start, stop)]
 
     def read(self, start: int, stop: int) -> bytes:
         return b"".join(self.pieces(start, stop))
 
+    def _spans(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        number = bisect_right(self._ends, start)
+        while start < stop:
+            end = self._ends[number]
+            before = end - self._parts[number].size
+            yield number, start - before, min(stop, end) - before
+            start, number = end, number + 1
+
+
+class TextLayout(Layout):
+    """JSON text, with base64 in it that is made when it is needed."""
+
+    def __init__(self, parts: Sequence[InMemory | AsBase64]) -> None:
+        super().__init__(parts)
+        self._texts = parts
+
+    def escaped(self, start: int, stop: int) -> list[Piece]:
+        """The pieces as they stand inside a JSON string."""
+        return [self._texts[n].escaped(first, last) for n, first, last in self._spans(start, stop)]
+
     def boundary(self, at: int) -> int:
         """Where the code point begins that `at` is in; `at` is before the end."""
         number = bisect_right(self._ends, at)
-        before = self._ends[number] - self._parts[number].size
-        return before + self._parts[number].boundary(at - before)
+        before = self._ends[number] - self._texts[number].size
+        return before + self._texts[number].boundary(at - before)
 
 
 def raw_part(content: Content) -> Part:

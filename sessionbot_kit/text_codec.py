@@ -17,7 +17,7 @@ import pybase64
 from sessionbot_kit.errors import FragmentError
 from sessionbot_kit.fragments import Fragment, text_frame
 from sessionbot_kit.full_message import Document, Shape, attachments_of
-from sessionbot_kit.layout import AsBase64, InMemory, Layout, Part, checked_start, raw_part
+from sessionbot_kit.layout import AsBase64, InMemory, TextLayout, checked_start, raw_part
 from sessionbot_kit.limits import Limits, held_cost
 
 # A content of so many bytes is encoded with the JSON around it.
@@ -30,7 +30,7 @@ class TextPayload:
     def __init__(self, document: Document, message_id: str, fragment_bytes: int) -> None:
         self.message_id = message_id
         self._quoted_id = orjson.dumps(message_id)
-        self._layout = Layout(_parts(document))
+        self._layout = TextLayout(_parts(document))
         self._fragment_bytes = fragment_bytes
         self._cuts: array[int] | None = None
         self.size = self._layout.size
@@ -48,8 +48,8 @@ class TextPayload:
         cuts = self._cut()
         total = len(cuts) - 1
         for index in range(start, total):
-            data = self._layout.read(cuts[index], cuts[index + 1])
-            yield text_frame(self._quoted_id, index, total, data)
+            pieces = self._layout.escaped(cuts[index], cuts[index + 1])
+            yield text_frame(self._quoted_id, index, total, pieces)
 
     def _cut(self) -> "array[int]":
         if self._cuts is None:
@@ -131,12 +131,12 @@ def _joined(pair: re.Match[bytes]) -> bytes:
     return units.decode("utf-16-le").encode()
 
 
-def _parts(document: Document) -> list[Part]:
+def _parts(document: Document) -> list[InMemory | AsBase64]:
     attachments = attachments_of(document)
     if all(isinstance(attachment.get("content", ""), str) for attachment in attachments):
         return [InMemory(orjson.dumps(document))]
     rest = {key: value for key, value in document.items() if key != "attachments"}
-    parts: list[Part] = []
+    parts: list[InMemory | AsBase64] = []
     text = _opened(rest) + b'"attachments":['
     for number, attachment in enumerate(attachments):
         text += b"," if number else b""

@@ -40,7 +40,7 @@ class CuttingProxy:
         return port
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._called, "127.0.0.1", 0)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -54,17 +54,24 @@ class CuttingProxy:
         for passage in list(self._open):
             passage.cut()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.called.set()
+        self._crew.start(self._pass_on(reader, writer), f"passage {self.connections}")
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             ends = await asyncio.open_connection("127.0.0.1", self.target)
+            passage = Passage(self, (reader, writer), ends)
+            self._open.add(passage)
+            try:
+                await passage.run()
+            finally:
+                ends[1].transport.abort()
         except OSError:
-            writer.transport.abort()
             return
-        passage = Passage(self, (reader, writer), ends)
-        self._open.add(passage)
-        self._crew.start(passage.run(), f"passage {self.connections}")
+        finally:
+            writer.transport.abort()
 
 
 class Passage:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from sessionbot_kit.layout import (
     InMemory,
     Layout,
     OnDisk,
+    TextLayout,
     checked_start,
     raw_part,
 )
@@ -33,7 +35,7 @@ def test_any_range_is_what_the_parts_hold_together(raws: list[bytes], data: st.D
 @given(st.text(max_size=20), st.data())
 def test_a_boundary_is_where_a_code_point_begins(text: str, data: st.DataObject) -> None:
     raw = text.encode("utf-8", "replace") + b"x"
-    layout = Layout([InMemory(b"ab"), InMemory(raw), AsBase64(InMemory(b"cat"))])
+    layout = TextLayout([InMemory(b"ab"), InMemory(raw), AsBase64(InMemory(b"cat"))])
     at = data.draw(st.integers(0, len(raw) + 1))
     found = layout.boundary(at)
     layout.read(0, found).decode()
@@ -42,8 +44,22 @@ def test_a_boundary_is_where_a_code_point_begins(text: str, data: st.DataObject)
 
 
 def test_a_boundary_in_an_attachment_is_anywhere() -> None:
-    for part in (AsBase64(InMemory(b"cat")), OnDisk(io.BytesIO(b"\x80\x80\x80"))):
-        assert Layout([InMemory(b"ab"), part]).boundary(4) == 4
+    layout = TextLayout([InMemory(b"ab"), AsBase64(InMemory(b"cat"))])
+    assert [layout.boundary(at) for at in range(2, 6)] == [2, 3, 4, 5]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20), st.data())
+def test_json_text_is_escaped_for_a_json_string(text: str, data: st.DataObject) -> None:
+    layout = TextLayout([InMemory(text.encode()), AsBase64(InMemory(b"cat")), InMemory(b'"}')])
+    whole = layout.read(0, layout.size)
+    start = layout.boundary(data.draw(st.integers(0, layout.size - 1)))
+    escaped = b"".join(layout.escaped(start, layout.size)).decode()
+    assert json.loads(f'"{escaped}"').encode() == whole[start:]
+
+
+def test_only_quotes_and_backslashes_are_escaped() -> None:
+    layout = TextLayout([InMemory(b'{"a":"\\n/'), AsBase64(InMemory(b"cat"))])
+    assert layout.escaped(1, 12) == [b'\\"a\\":\\"\\\\n/', b"Y2F"]
 
 
 def test_bytes_are_not_copied_before_they_are_needed() -> None:
@@ -82,6 +98,10 @@ def test_a_file_is_a_part_on_disk_from_its_first_byte() -> None:
     part = raw_part(file)
     assert isinstance(part, OnDisk)
     assert (part.size, part.read(0, 3)) == (3, b"cat")
+
+
+def test_a_file_is_read_in_the_middle() -> None:
+    assert OnDisk(io.BytesIO(b"0123456789")).read(2, 5) == b"234"
 
 
 def test_a_start_is_within_the_message_or_at_its_end() -> None:

@@ -138,7 +138,7 @@ async def test_one_unfinished_message_too_many_is_refused_and_the_others_go_on()
         cut = {name: frames(name, str(name), 100_000) for name in (1, 2, 3)}
         for name in (1, 2, 3):
             await peer.socket.send(cut[name][0])
-        assert await peer.hear() == Refusal(3, "too_many_pending")
+        assert await peer.hear(Refusal) == Refusal(3, "too_many_pending")
         for data in (*cut[1][1:], *cut[2][1:]):
             await peer.socket.send(data)
         link = await place.link()

@@ -154,7 +154,13 @@ class Exchange:
         if item is None:
             return None
         if isinstance(item, Piece):
-            data = self._cut(item)
+            try:
+                data = self._cut(item)
+            except (OSError, KitError):
+                log.exception("message dropped, it cannot be read", extra={"link": self._name})
+                self.wire.lanes.refuse(item.seq)
+                self._free((item.seq,))
+                return self.next(now)
             self.wire.spend(len(data))
             if self.tap.listeners:
                 state = "complete" if item.stop == item.end else "open"

@@ -46,6 +46,7 @@ class WebSocketLink:
         self.name = name
         self.recovered = True
         self.opened = asyncio.Event()
+        self.disconnected = asyncio.Event()
         self.exchange = exchange
         self._wire = exchange.wire
         self._rules = rules
@@ -180,6 +181,7 @@ class WebSocketLink:
         self.exchange.accept(greeting, connection.codec)
         self._connection = connection
         self._idle.clear()
+        self.disconnected.clear()
         self.opened.set()
         self._make_room()
 
@@ -195,6 +197,7 @@ class WebSocketLink:
             self._connection.end(code, reason)
             self._connection = None
             self._wire.cut()
+            self.disconnected.set()
 
     async def attach(self, connection: Connection) -> None:
         """Serve a connection until it is over, and close it."""
@@ -233,6 +236,7 @@ class WebSocketLink:
                 if not recovered:
                     self.recovered = False
                     self._in_hand = None
+                self.disconnected.clear()
                 self.opened.set()
             case Left(reason):
                 self.finish("the other side has left" + (f": {reason}" if reason else ""))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sessionbot_kit.chunker import Limits
 from sessionbot_kit.control import MIB, Terms
+from sessionbot_kit.limits import KIB
 
 BINARY = "sbk.bin.v1"
 TEXT = "sbk.json.v1"
@@ -32,7 +33,7 @@ class Rules:
 
     limits: Limits = field(default_factory=lambda: Limits(total_seconds=3_600.0))
     spool_folder: Path | None = None  # for large attachments that arrive; None: memory
-    window_bytes: int = MIB  # how much a peer may send before it is read
+    window_bytes: int = 512 * KIB  # how much a peer may send before it is read
     outbox_messages: int = 1_024
     outbox_bytes: int = 96 * MIB
     open_timeout_s: float = 10.0

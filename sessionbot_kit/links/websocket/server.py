@@ -236,6 +236,8 @@ class LinkServer:
             if hosted.identity != identity:
                 raise PermissionError("this session belongs to somebody else")
             link = hosted.link
+            if link.exchange.subprotocol != connection.socket.subprotocol:
+                raise WireError(f"this session speaks {link.exchange.subprotocol}; go on in it")
             link.detach()
             try:
                 link.accept(greeting, connection)
