@@ -138,6 +138,9 @@ class Gateway:
             transfer=self._transfer,
         )
         self.turns = Turns(self.store, answering, self.feed, self._clock, after=self.summaries.look)
+        for channel in self.channels.all_plugins():
+            if (keep_in := getattr(channel, "keep_in", None)) is not None:
+                keep_in(self.store)  # a platform of our own, whose pages lie with the rest
         try:
             await self.channels.start()  # first: what was left is sent at once
             for reply in await self.store.unsent():

@@ -78,6 +78,26 @@ class GatewayPort(Section):
     )
 
 
+class Web(Section):
+    """The chat page and the API."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; this machine alone")
+    port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+        8080, description="Port to listen on; 0 takes a free one"
+    )
+    admin_token: SecretStr | None = Field(
+        None, description="Opens the session API; nobody can use it without one"
+    )
+    hosts: Names = Field((), description="Names by which browsers call us, such as bot.example.org")
+    origins: Names = Field((), description="Other sites whose pages may talk to us")
+    proxies: Names = Field((), description="Addresses of proxies that we believe")
+    secure: bool = Field(False, description="Cookies go over TLS alone; behind a proxy with TLS")
+    chats: Count = Field(2_000, description="Browsers at the same time")
+    asks_per_minute: Count = Field(600, description="Requests of one address")
+    sessions_per_minute: Count = Field(30, description="New sessions of one address")
+    failures_per_minute: Count = Field(30, description="Unknown tokens of one address")
+
+
 class Plugins(Section):
     """Which plugins run, and a section of its own for each, by its id."""
 

@@ -41,6 +41,7 @@ from sessionbot_kit.sections import (
     Seconds,
     Section,
     Sessions,
+    Web,
 )
 
 FILE_NAMES = ("sessionbot.yml", "cobot.yml")
@@ -87,6 +88,7 @@ class Settings(BaseSettings):
     log: Log = Log()
     gateway: GatewayPort = GatewayPort()
     sessions: Sessions = Sessions()
+    web: Web = Web()
     plugins: Plugins = Plugins()
 
     _layers: Layers = PrivateAttr()
