@@ -24,6 +24,7 @@ from sessionbot_kit.sessions import SessionManager
 
 if TYPE_CHECKING:
     from sessionbot_kit.chunker import Chunker
+    from sessionbot_kit.promotion import promote
     from sessionbot_kit.reassembler import Reassembler
     from sessionbot_kit.settings import Settings
 
@@ -34,6 +35,7 @@ _ON_DEMAND = {
     "Chunker": "sessionbot_kit.chunker",
     "Reassembler": "sessionbot_kit.reassembler",
     "Settings": "sessionbot_kit.settings",
+    "promote": "sessionbot_kit.promotion",
 }
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "SessionManager",
     "Settings",
     "plugin",
+    "promote",
 ]
 
 

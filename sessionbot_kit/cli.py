@@ -31,6 +31,7 @@ from sessionbot_kit.doctor import examine
 from sessionbot_kit.errors import KitError, UsageError
 from sessionbot_kit.frame_schema import schema_files
 from sessionbot_kit.gateway_commands import gateway, wire
+from sessionbot_kit.new_commands import app as new
 from sessionbot_kit.plugins_commands import app as plugins
 from sessionbot_kit.recording_commands import replay
 from sessionbot_kit.sessions.commands import app as sessions
@@ -49,6 +50,7 @@ config = typer.Typer(help="Look at the settings.")
 app.add_typer(config, name="config")
 app.add_typer(sessions, name="sessions")
 app.add_typer(plugins, name="plugins")
+app.add_typer(new, name="new")
 app.add_typer(gateway, name="gateway")
 app.add_typer(wire, name="wire")
 app.command()(replay)

@@ -8,10 +8,12 @@
         user = talk(pizza)
         assert await user.says("!pizza") == ["Small or large?"]
 
-`talk` opens conversations with a whole bot (talking.py), FakeClock is a clock to turn (clock.py).
+`talk` opens conversations with a whole bot (talking.py), FakeClock is a clock to turn (clock.py),
+and `plays` plays a recorded conversation (playing.py).
 """
 
 from sessionbot_kit.testing.clock import FakeClock
+from sessionbot_kit.testing.playing import plays
 from sessionbot_kit.testing.talking import Person, Talk, talk
 
-__all__ = ["FakeClock", "Person", "Talk", "talk"]
+__all__ = ["FakeClock", "Person", "Talk", "plays", "talk"]
