@@ -21,8 +21,8 @@ from sessionbot_kit.channel import Channel
 from sessionbot_kit.channels.loopback import Loopback
 from sessionbot_kit.courier import Patience
 from sessionbot_kit.crew import Crew
-from sessionbot_kit.errors import UsageError
-from sessionbot_kit.events import Feed, HouseEvent
+from sessionbot_kit.errors import PluginError, UsageError
+from sessionbot_kit.events import Feed, HouseEvent, Swapped
 from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.kernel import PluginKernel
 from sessionbot_kit.links.memory import memory_link
@@ -125,7 +125,7 @@ class Bot:
         rows = [
             (
                 plugin.meta.id,
-                " ".join(prefixes_of(plugin)) or "anything else",
+                answers_to(plugin),
                 getattr(plugin, "summary", ""),
             )
             for plugin in self.kernel.registry.all_plugins()
@@ -187,11 +187,21 @@ class Bot:
 
         One that cannot start is a PluginError, and the version before goes on.
         """
-        await self.kernel.add(plugin)
+        # What is no plugin at all is refused there, in words.
+        id = getattr(getattr(plugin, "meta", None), "id", "?")
+        before = self._version(id)
+        try:
+            await self.kernel.add(plugin)
+        except PluginError as error:
+            self._tell_swapped(id, before, before, error=str(error))
+            raise
+        self._tell_swapped(id, plugin.meta.version, before)
 
     async def remove(self, id: str) -> None:
         """Take a plugin out; the turns that run on it end first."""
+        before = self._version(id)
         await self.kernel.remove(id)
+        self._tell_swapped(id, None, before)
 
     def watch(self, session: str | None = None) -> AsyncIterator[HouseEvent]:
         """What happens to messages from now on: Received, Offered, Said, Failed, Sent."""
@@ -208,6 +218,17 @@ class Bot:
         """Wait until everything that was heard is answered and sent."""
         if self.running:
             await self.gateway.settle()
+
+    def _version(self, id: str) -> str | None:
+        return next(
+            (p.meta.version for p in self.kernel.registry.all_plugins() if p.meta.id == id), None
+        )
+
+    def _tell_swapped(
+        self, id: str, version: str | None, before: str | None, *, error: str | None = None
+    ) -> None:
+        if self.feed.watched:
+            self.feed.tell(Swapped(plugin=id, version=version, before=before, error=error))
 
     async def _begin(self) -> None:
         if self._open is not None:
@@ -265,6 +286,12 @@ class Bot:
         plugins = ", ".join(plugin.meta.id for plugin in self.kernel.registry.all_plugins())
         state = "running" if self.running else "not running"
         return f"{self.name}: {state}, plugins: {plugins or 'none'}"
+
+
+def answers_to(plugin: Declared) -> str:
+    """What a plugin answers to, in words; nothing, when it is there for other plugins."""
+    rest = "anything else" if getattr(plugin, "default", False) else ""
+    return " ".join(prefixes_of(plugin)) or rest
 
 
 roster: Final[Roster[Bot]] = Roster()

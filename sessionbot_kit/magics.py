@@ -16,6 +16,8 @@ import argparse
 import shlex
 from collections.abc import Callable, Coroutine
 from functools import wraps
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, NoReturn, TypeVar
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -40,6 +42,8 @@ def load(shell: InteractiveShell) -> None:
     hang_in(shell.input_transformers_cleanup, shell.input_transformers_post)
     for name in LINE_MAGICS:
         shell.set_hook("complete_command", _complete, str_key=f"%{name}")  # type: ignore[no-untyped-call]  # of IPython
+    if find_spec("ipywidgets") is not None:
+        import_module("sessionbot_kit.views").register(shell)
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -48,6 +52,8 @@ def unload(shell: InteractiveShell) -> None:
     for name in (*LINE_MAGICS, "plugin", "basic"):
         for kind in ("line", "cell"):
             shell.magics_manager.magics[kind].pop(name, None)
+    if find_spec("ipywidgets") is not None:
+        import_module("sessionbot_kit.views").withdraw(shell)
 
 
 class Words(argparse.ArgumentParser):
