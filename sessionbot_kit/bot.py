@@ -30,7 +30,7 @@ from sessionbot_kit.logs import speak_up
 from sessionbot_kit.recording import Recording, What, is_draft
 from sessionbot_kit.registry import Declared, Sections, prefixes_of
 from sessionbot_kit.roster import Roster, in_notebook
-from sessionbot_kit.sessions import SessionManager
+from sessionbot_kit.sessions import SessionManager, SessionPolicy
 from sessionbot_kit.store import Store
 from sessionbot_kit.stores import open_store
 from sessionbot_kit.tables import Table
@@ -64,6 +64,7 @@ class Bot:
         clock: Clock | None = None,
         sections: Sections | None = None,
         record: What = "drafts",
+        policy: SessionPolicy | None = None,
     ) -> None:
         channels = tuple(channels)
         self._wishes = {
@@ -90,7 +91,9 @@ class Bot:
             "max_message_bytes": max_message_bytes,
             "dialog_expires_s": dialog_expires_s,
             "clock": clock,
+            "policy": policy,
         }
+        self._loaded = (policy or SessionPolicy()).limits.loaded
         self._store = store
         self._first: Bot | None = None  # made by an earlier run of the same cell
         self._open: AsyncExitStack | None = None
@@ -111,6 +114,7 @@ class Bot:
             "max_message_bytes": settings.max_message_bytes,
             "watch_events": settings.queues.watch_events,
             "sections": settings.plugins.sections(),
+            "policy": SessionPolicy.of(settings.sessions.given()),
         }
         return cls(*plugins, **wanted | more)
 
@@ -328,7 +332,7 @@ class Bot:
             self._store = Path(folder) / "bot.db"
             log.info("no store given: what is learned goes with this bot", extra={"bot": self.name})
         if isinstance(self._store, str | Path):
-            return open_store(self._store)
+            return open_store(self._store, cached_sessions=self._loaded)
         return self._store
 
     def __repr__(self) -> str:
