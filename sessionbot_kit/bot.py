@@ -27,14 +27,15 @@ from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.kernel import PluginKernel
 from sessionbot_kit.links.memory import memory_link
 from sessionbot_kit.logs import speak_up
-from sessionbot_kit.recording import Recording, What
+from sessionbot_kit.recording import Recording, What, is_draft
 from sessionbot_kit.registry import Declared, Sections, prefixes_of
-from sessionbot_kit.roster import Roster
+from sessionbot_kit.roster import Roster, in_notebook
 from sessionbot_kit.sessions import SessionManager, SessionPolicy
 from sessionbot_kit.store import Store
 from sessionbot_kit.stores import open_store
 from sessionbot_kit.tables import Table
 from sessionbot_kit.timers import Clock
+from sessionbot_kit.vigil import Vigil
 
 if TYPE_CHECKING:  # reading settings costs more than starting a bot
     from sessionbot_kit.links.websocket import Tap
@@ -65,6 +66,10 @@ class Bot:
         record: What = "drafts",
         policy: SessionPolicy | None = None,
     ) -> None:
+        channels = tuple(channels)
+        self._wishes = {
+            name: wish for name, wish in locals().items() if name not in ("self", "plugins")
+        }
         self.name = name
         self.kernel = PluginKernel(
             *plugins,
@@ -90,6 +95,7 @@ class Bot:
         }
         self._loaded = (policy or SessionPolicy()).limits.loaded
         self._store = store
+        self._first: Bot | None = None  # made by an earlier run of the same cell
         self._open: AsyncExitStack | None = None
         self._gateway: Gateway | None = None
         self._stays = False
@@ -148,7 +154,23 @@ class Bot:
     async def start(
         self, *, listen: int | None = None, host: str = "127.0.0.1", token: str | None = None
     ) -> Self:
-        """Begin. Starting twice is harmless; `listen` opens a port for kernels elsewhere."""
+        """Begin. Starting twice is harmless; `listen` opens a port for kernels elsewhere.
+
+        In a notebook a cell may be run again: the bot that it made before is the one that goes on,
+        with the plugins of now. Made with other options, this one takes its place and its port.
+        """
+        if (namesake := roster.namesake(self)) is not None:
+            if self._goes_on_as(namesake, listen):
+                await self._bring_plugins(namesake)
+                self.__dict__ = namesake.__dict__  # two names of one bot
+                self._first = namesake  # whose store lasts as long as either is there
+                return self
+            listen = await self._take_over(namesake, listen)
+        await self._start(listen, host, token)
+        roster.enter(self)
+        return self
+
+    async def _start(self, listen: int | None, host: str, token: str | None) -> None:
         async with self._door:
             was_running = self.running
             await self._begin()
@@ -160,8 +182,32 @@ class Bot:
                     await self._end()
                 raise
             self._stays = True
-            roster.enter(self)
-        return self
+
+    def _goes_on_as(self, other: "Bot", listen: int | None) -> bool:
+        port = other.gateway.reception.port
+        return (
+            self._wishes == other._wishes
+            and (port is None if listen is None else bool(port))
+            and (listen in (None, 0, port))
+        )
+
+    async def _bring_plugins(self, other: "Bot") -> None:
+        there = other.kernel.registry
+        for plugin in self.kernel.registry.all_plugins():
+            if there.get_plugin(plugin.meta.id) is not plugin:
+                await other.add(plugin)
+
+    async def _take_over(self, other: "Bot", listen: int | None) -> int | None:
+        """End the bot that an earlier cell has made; its drafts, its memory and its port go on."""
+        port, registry = other.gateway.reception.port, self.kernel.registry
+        drafts = [plugin for plugin in other.kernel.registry.all_plugins() if is_draft(plugin)]
+        await other.stop()
+        for draft in drafts:
+            if draft.meta.id not in registry:
+                registry.add(draft)
+        if self._store is None and other._wishes["store"] is None:
+            self._store, self._first = other._store, other
+        return port if listen == 0 and port is not None else listen
 
     async def stop(self) -> None:
         """End: running turns have a moment, what is unanswered waits for the next start."""
@@ -171,7 +217,8 @@ class Bot:
             await self._end()
 
     async def __aenter__(self) -> Self:
-        return await self.start()
+        await self._start(None, "", None)
+        return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.stop()
@@ -255,6 +302,8 @@ class Bot:
             outer, inner = memory_link(self.kernel.name)
             gateway.serve(outer)
             crew.start(self.kernel.serve(inner), "plugin kernel")
+            if in_notebook():
+                crew.start(Vigil(self.feed).run(), "vigil")
             self._open = stack.pop_all()
             self._gateway = gateway
 

@@ -32,6 +32,7 @@ from sessionbot_kit.errors import KitError, UsageError
 from sessionbot_kit.frame_schema import schema_files
 from sessionbot_kit.gateway_commands import gateway, wire
 from sessionbot_kit.knowledge.commands import app as knowledge
+from sessionbot_kit.new_commands import app as new
 from sessionbot_kit.outbox_commands import app as outbox
 from sessionbot_kit.plugins_commands import app as plugins
 from sessionbot_kit.recording_commands import replay
@@ -53,6 +54,7 @@ config = typer.Typer(help="Look at the settings.")
 app.add_typer(config, name="config")
 app.add_typer(sessions, name="sessions")
 app.add_typer(plugins, name="plugins")
+app.add_typer(new, name="new")
 app.add_typer(knowledge, name="kb")
 app.add_typer(gateway, name="gateway")
 app.add_typer(outbox, name="outbox")

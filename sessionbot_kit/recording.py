@@ -170,7 +170,7 @@ class Recorder:
 
     def _follows(self, plugin: Declared) -> bool:
         if self.what == "drafts":
-            return getattr(plugin, "edition", None) is not None
+            return is_draft(plugin)
         return self.what != "nothing"
 
 
@@ -208,6 +208,11 @@ class _Generation:
     def recording(self) -> Recording:
         takes = tuple(take_of(line) for _, line in self._lines)
         return Recording(self._id, self._version, self._handed, takes)
+
+
+def is_draft(plugin: Declared) -> bool:
+    """Whether a plugin comes from a cell or a file, and not from what is installed."""
+    return getattr(plugin, "edition", None) is not None
 
 
 def version_of(plugin: Any) -> str:
