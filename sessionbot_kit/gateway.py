@@ -74,6 +74,7 @@ class Gateway:
         absent_s: float = 10.0,
         plugin_absent_s: float = 30.0,
         dialog_expires_s: float = 86_400.0,
+        look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self.bot = bot
         self.store = store
@@ -90,6 +91,7 @@ class Gateway:
         self.sessions = SessionManager(
             store, policy or SessionPolicy(bot=bot, clock=self._clock.now)
         )
+        self._look_every_s = look_every_s
         self._absent_s = absent_s
         self._plugin_absent_s = plugin_absent_s
         self._dialog_expires_s = dialog_expires_s
@@ -132,6 +134,7 @@ class Gateway:
             window=self._window,
             absent_s=self._absent_s,
             plugin_absent_s=self._plugin_absent_s,
+            transfer=self._transfer,
         )
         self.turns = Turns(self.store, answering, self.feed, self._clock)
         try:
@@ -264,7 +267,7 @@ class Gateway:
     async def _look_at_outbox(self) -> None:
         """What another process has put there, such as `sessionbot outbox retry`."""
         while True:
-            await self._clock.sleep_until(self._clock.now() + timedelta(seconds=LOOK_EVERY_S))
+            await asyncio.sleep(self._look_every_s)
             try:
                 await self.courier.look()
             except StoreError as error:
@@ -282,6 +285,11 @@ class Gateway:
             return await outlet.send(message)
         targets = await self.courier.ids_of(message.act.target)
         return await outlet.send(message, (message.act.target,) if targets is None else targets)
+
+    async def _transfer(self, session: str, channel: str, address: str | None) -> SessionKey:
+        if (outlet := self._outlets.get(channel)) is None or outlet.mute:
+            raise UsageError(f"no channel {channel} that can send; add it to channels=[...]")
+        return (await self.sessions.transfer(session, channel, address)).session.key
 
     def _show(self, event: Event) -> None:
         """Something worth showing while a turn runs; where a platform cannot, nothing is lost."""

@@ -1,6 +1,5 @@
 import asyncio
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,10 +7,9 @@ import pytest
 from sessionbot_kit.channels.loopback import Loopback, Refused
 from sessionbot_kit.cli import main
 from sessionbot_kit.courier import Patience
-from sessionbot_kit.gateway import LOOK_EVERY_S
+from sessionbot_kit.models import OutgoingMessage, SendResult
 from sessionbot_kit.plugins import echo
 from sessionbot_kit.stores.sqlite import SqliteStore
-from sessionbot_kit.testing import FakeClock
 from tests.test_gateway import a_gateway, a_kernel
 
 Printed = pytest.CaptureFixture[str]
@@ -68,13 +66,17 @@ def test_a_letter_that_is_not_there_is_said(store: str, capsys: Printed) -> None
 
 
 async def test_a_running_bot_takes_up_what_is_to_be_tried_again(store: str) -> None:
-    clock, channel = FakeClock(datetime.now(UTC)), Loopback()
-    path = Path(store.removeprefix("sqlite:///"))
-    async with a_gateway(path, channel, clock=clock):
+    heard = asyncio.Event()
+
+    class Listening(Loopback):
+        async def send(self, message: OutgoingMessage) -> SendResult:
+            heard.set()
+            return await super().send(message)
+
+    path, channel = Path(store.removeprefix("sqlite:///")), Listening()
+    async with a_gateway(path, channel, look_every_s=0.001):
         async with SqliteStore(path) as other:
             (letter,) = await other.dead_letters()
             await other.retry(letter.id)
-        while not channel.said:
-            clock.turn(seconds=LOOK_EVERY_S)
-            await asyncio.sleep(0)
-        assert channel.said_to("you") == ["a secret"]
+        await heard.wait()
+    assert channel.said_to("you") == ["a secret"]

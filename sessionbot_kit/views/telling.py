@@ -17,10 +17,11 @@ from sessionbot_kit.events import (
     Received,
     Said,
     Sent,
+    Signaled,
     Stepped,
     Swapped,
 )
-from sessionbot_kit.models import OutgoingMessage
+from sessionbot_kit.models import Act, OutgoingMessage
 
 COLUMNS = ("what", "who", "text", "conversation")
 
@@ -54,15 +55,30 @@ def line_of(event: HouseEvent) -> Line:
             return Line("sent", "", "the channel took it", event.session)
         case Swapped():
             return Line(*_swap(event), "")
+        case Signaled(signal=signal):
+            return Line(signal.kind, signal.sender_id, signal.content, event.session)
 
 
 def said(replies: Iterable[OutgoingMessage]) -> str:
     """The words of some replies, and the names of their files."""
     parts = []
     for reply in replies:
+        if reply.act is not None:
+            parts.append(_deed(reply.act, reply.content))
+            continue
         parts += [reply.content] if reply.content else []
         parts += [f"[{file.name or file.kind}]" for file in reply.media]
     return "\n".join(parts)
+
+
+def _deed(act: Act, text: str) -> str:
+    match act.verb:
+        case "edit":
+            return f"(edit) {text}"
+        case "delete":
+            return "(takes a message back)"
+        case "react":
+            return f"(takes back {act.emoji})" if act.remove else f"(reacts with {act.emoji})"
 
 
 def _swap(event: Swapped) -> tuple[str, str, str]:
