@@ -15,7 +15,7 @@ import weakref
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from sessionbot_kit.channel import Channel
 from sessionbot_kit.channels.loopback import Loopback
@@ -27,7 +27,9 @@ from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.kernel import PluginKernel
 from sessionbot_kit.links.memory import memory_link
 from sessionbot_kit.logs import speak_up
+from sessionbot_kit.recording import Recording, What
 from sessionbot_kit.registry import Declared, Sections, prefixes_of
+from sessionbot_kit.roster import Roster
 from sessionbot_kit.sessions import SessionManager
 from sessionbot_kit.store import Store
 from sessionbot_kit.stores import open_store
@@ -60,6 +62,7 @@ class Bot:
         dialog_expires_s: float = 86_400.0,
         clock: Clock | None = None,
         sections: Sections | None = None,
+        record: What = "drafts",
     ) -> None:
         self.name = name
         self.kernel = PluginKernel(
@@ -70,6 +73,7 @@ class Bot:
             block_timeout_s=block_timeout_s,
             drain_s=drain_s,
             sections=sections,
+            record=record,
         )
         self.loopback = Loopback() if clock is None else Loopback(clock.now)
         self.channels: tuple[Channel, ...] = (self.loopback, *channels)
@@ -152,12 +156,14 @@ class Bot:
                     await self._end()
                 raise
             self._stays = True
+            roster.enter(self)
         return self
 
     async def stop(self) -> None:
         """End: running turns have a moment, what is unanswered waits for the next start."""
         async with self._door:
             self._stays = False
+            roster.leave(self)
             await self._end()
 
     async def __aenter__(self) -> Self:
@@ -201,6 +207,13 @@ class Bot:
         """What happens to messages from now on: Received, Offered, Said, Failed, Sent."""
         return self.feed.watch(session)
 
+    def recordings(self, plugin: str) -> tuple[Recording, ...]:
+        """What was recorded of each version of a plugin, the oldest first.
+
+        Plugins of cells and files are recorded in chats of your own; `Bot(record=...)` has more.
+        """
+        return self.kernel.recorder.recordings(plugin)
+
     async def settle(self) -> None:
         """Wait until everything that was heard is answered and sent."""
         if self.running:
@@ -234,6 +247,7 @@ class Bot:
             crew = Crew(self.name)
             stack.push_async_callback(crew.stop)
             await stack.enter_async_context(gateway)
+            gateway.sessions.on_erase.append(self.kernel.recorder.forget)
             outer, inner = memory_link(self.kernel.name)
             gateway.serve(outer)
             crew.start(self.kernel.serve(inner), "plugin kernel")
@@ -278,3 +292,6 @@ def answers_to(plugin: Declared) -> str:
     """What a plugin answers to, in words; nothing, when it is there for other plugins."""
     rest = "anything else" if getattr(plugin, "default", False) else ""
     return " ".join(prefixes_of(plugin)) or rest
+
+
+roster: Final[Roster[Bot]] = Roster()

@@ -96,16 +96,6 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signaled:
-    """A person did something other than say something: edited, reacted, is typing."""
-
-    session: str  # empty, where there is none yet
-    signal: Signal
-    turn: str = ""  # it belongs to none
-    at: float = field(default_factory=time.monotonic)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Swapped:
     """A plugin joined, took the place of another version, or left; it belongs to no turn."""
 
@@ -118,7 +108,17 @@ class Swapped:
     at: float = field(default_factory=time.monotonic)
 
 
-HouseEvent = Received | Offered | Stepped | Said | Asked | Failed | Sent | Signaled | Swapped
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signaled:
+    """A person did something other than say something: edited, reacted, is typing."""
+
+    session: str  # empty, where there is none yet
+    signal: Signal
+    turn: str = ""  # it belongs to none
+    at: float = field(default_factory=time.monotonic)
+
+
+HouseEvent = Received | Offered | Stepped | Said | Asked | Failed | Sent | Swapped | Signaled
 
 
 class Watch:

@@ -100,7 +100,7 @@ class Gateway:
         self._outlets: dict[str, Outlet] = {}
 
     async def start(self) -> Self:
-        """Take the lease, take up what was left, open the channels."""
+        """Take the lease, open the channels, take up what was left."""
         if self._lease is not None:
             return self
         lease = await self.store.acquire(f"{socket.gethostname()}:{os.getpid()}")
@@ -138,11 +138,11 @@ class Gateway:
         )
         self.turns = Turns(self.store, answering, self.feed, self._clock)
         try:
+            await self.channels.start()  # first: what was left is sent at once
             for reply in await self.store.unsent():
                 self.courier.post(reply)
             self.turns.take_up(await self.store.waiting(), crashed=lease.crashed)
             self.timers.start()
-            await self.channels.start()
         except BaseException:
             await self._end_work(0.0)
             await self.store.release(lease)

@@ -43,6 +43,9 @@ class Switchboard:
         """Whether any kernel is here."""
         return bool(self._kernels)
 
+    def __len__(self) -> int:
+        return len(self._kernels)
+
     def join(self, link: Link, hello: Hello) -> None:
         """A kernel is here, or says anew what it serves."""
         if (kernel := self._kernels.get(link)) is None:

@@ -43,6 +43,7 @@ __all__ = [
     "register",
     "sessions",
     "wire",
+    "withdraw",
 ]
 
 Kind = TypeVar("Kind", bound=View)
@@ -114,7 +115,12 @@ def close(bot: Bot) -> None:
 def register(shell: Any) -> None:
     """From now on a bot that is the last line of a cell shows its chat."""
     formatter = shell.display_formatter.mimebundle_formatter
-    formatter.for_type(Bot, lambda bot, include, exclude: chat(bot)._repr_mimebundle_())
+    formatter.for_type(Bot, lambda bot: chat(bot)._repr_mimebundle_())
+
+
+def withdraw(shell: Any) -> None:
+    """A bot that is the last line of a cell shows its name again."""
+    shell.display_formatter.mimebundle_formatter.pop(Bot, None)
 
 
 def _the(

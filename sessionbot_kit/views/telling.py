@@ -56,7 +56,8 @@ def line_of(event: HouseEvent) -> Line:
         case Swapped():
             return Line(*_swap(event), "")
         case Signaled(signal=signal):
-            return Line(signal.kind, signal.sender_id, signal.content, event.session)
+            text = signal.content or ("no more" if signal.removed else signal.message_id or "")
+            return Line(signal.kind, signal.sender_id, text, event.session)
 
 
 def said(replies: Iterable[OutgoingMessage]) -> str:

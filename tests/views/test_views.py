@@ -18,6 +18,7 @@ from sessionbot_kit.models import SendResult
 from sessionbot_kit.plugins import echo
 from sessionbot_kit.views.chat import ChatBox
 from sessionbot_kit.views.view import PAINT_EVERY_S, View
+from tests.notebook import Notebook
 
 
 @plugin("!pizza")
@@ -292,3 +293,19 @@ def test_each_view_of_a_bot_that_never_ran_works_without_a_loop(
     view: Callable[[Bot], View],
 ) -> None:
     assert view(Bot(echo)).text()
+
+
+async def test_a_bot_as_the_last_line_of_a_cell_is_its_chat() -> None:
+    notebook = Notebook()
+    try:
+        await notebook.cell("from sessionbot_kit import Bot\nbot = await Bot().start()")
+        bot = notebook.names["bot"]
+        shown, _ = notebook.shell.display_formatter.format(bot)
+        assert shown["text/plain"] == "Chat of you with bot"
+        assert "application/vnd.jupyter.widget-view+json" in shown
+        await notebook.cell("%unload_ext sessionbot_kit")
+        shown, _ = notebook.shell.display_formatter.format(bot)
+        assert shown == {"text/plain": "bot: running, plugins: none"}
+        views.close(bot)
+    finally:
+        await notebook.close()
