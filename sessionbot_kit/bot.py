@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from sessionbot_kit.channel import Channel
+from sessionbot_kit.channel import Channel, is_channel
 from sessionbot_kit.channels.loopback import Loopback
 from sessionbot_kit.courier import Patience
 from sessionbot_kit.crew import Crew
@@ -65,8 +65,9 @@ class Bot:
         record: What = "drafts",
     ) -> None:
         self.name = name
+        own = [plugin for plugin in plugins if is_channel(plugin)]
         self.kernel = PluginKernel(
-            *plugins,
+            *(plugin for plugin in plugins if plugin not in own),
             bot=name,
             name=f"{name}'s kernel",
             turn_timeout_s=turn_timeout_s,
@@ -76,7 +77,7 @@ class Bot:
             record=record,
         )
         self.loopback = Loopback() if clock is None else Loopback(clock.now)
-        self.channels: tuple[Channel, ...] = (self.loopback, *channels)
+        self.channels: tuple[Channel, ...] = (self.loopback, *channels, *own)  # type: ignore[arg-type]  # said by is_channel
         self.feed = Feed(limit=watch_events)
         self._gateway_options: dict[str, Any] = {
             "window": history_window,
@@ -85,6 +86,7 @@ class Bot:
             "max_message_bytes": max_message_bytes,
             "dialog_expires_s": dialog_expires_s,
             "clock": clock,
+            "sections": sections,
         }
         self._store = store
         self._open: AsyncExitStack | None = None

@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 
 from sessionbot_kit.answering import Answering
 from sessionbot_kit.backoff import Backoff
-from sessionbot_kit.channel import Channel, Receipt, Signal, Status, Verb
+from sessionbot_kit.channel import Channel, Receipt, Signal, Status, Verb, is_channel
 from sessionbot_kit.courier import Courier, Patience, lane_of
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import MessageError, StoreError, UsageError
@@ -33,8 +33,9 @@ from sessionbot_kit.logs import correlated
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult, Session, SessionKey
 from sessionbot_kit.outlet import Outlet
 from sessionbot_kit.reception import Reception
-from sessionbot_kit.registry import Registry
+from sessionbot_kit.registry import Registry, Sections
 from sessionbot_kit.routes import Route
+from sessionbot_kit.session_plugin import SessionPlugin
 from sessionbot_kit.sessions import Janitor, SessionManager, SessionPolicy
 from sessionbot_kit.sessions.lifecycle import state_at
 from sessionbot_kit.store import ENDED, InboxRow, Lease, Store
@@ -75,10 +76,14 @@ class Gateway:
         plugin_absent_s: float = 30.0,
         dialog_expires_s: float = 86_400.0,
         look_every_s: float = LOOK_EVERY_S,
+        sections: Sections | None = None,
     ) -> None:
         self.bot = bot
         self.store = store
         self.channels = Registry(channels)
+        if "session" not in self.channels:
+            self.channels.add(SessionPlugin(lambda: self._outlets))
+        self._sections = sections
         self.feed = feed or Feed()
         self.switchboard = Switchboard()
         self.reception = Reception(self.switchboard, self._show)
@@ -105,7 +110,9 @@ class Gateway:
             return self
         lease = await self.store.acquire(f"{socket.gethostname()}:{os.getpid()}")
         self._outlets = {
-            channel.meta.id: Outlet(channel) for channel in self.channels.all_plugins()
+            channel.meta.id: Outlet(channel)
+            for channel in self.channels.all_plugins()
+            if is_channel(channel)
         }
         self.courier = Courier(
             self.store,
@@ -138,7 +145,7 @@ class Gateway:
         )
         self.turns = Turns(self.store, answering, self.feed, self._clock)
         try:
-            await self.channels.start()  # first: what was left is sent at once
+            await self.channels.start(self._sections)  # first: what was left is sent at once
             for reply in await self.store.unsent():
                 self.courier.post(reply)
             self.turns.take_up(await self.store.waiting(), crashed=lease.crashed)
