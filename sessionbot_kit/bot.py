@@ -62,6 +62,7 @@ class Bot:
         dialog_expires_s: float = 86_400.0,
         clock: Clock | None = None,
         sections: Sections | None = None,
+        pairing: Iterable[str] = (),
         record: What = "drafts",
     ) -> None:
         self.name = name
@@ -87,6 +88,7 @@ class Bot:
             "dialog_expires_s": dialog_expires_s,
             "clock": clock,
             "sections": sections,
+            "pairing": tuple(pairing),
         }
         self._store = store
         self._open: AsyncExitStack | None = None
@@ -107,6 +109,7 @@ class Bot:
             "max_message_bytes": settings.max_message_bytes,
             "watch_events": settings.queues.watch_events,
             "sections": settings.plugins.sections(),
+            "pairing": settings.pairing,
         }
         return cls(*plugins, **wanted | more)
 

@@ -35,6 +35,7 @@ from sessionbot_kit.frame_schema import schema_files
 from sessionbot_kit.gateway_commands import gateway, wire
 from sessionbot_kit.knowledge.commands import app as knowledge
 from sessionbot_kit.outbox_commands import app as outbox
+from sessionbot_kit.pairing_commands import app as pairing
 from sessionbot_kit.plugins_commands import app as plugins
 from sessionbot_kit.recording_commands import replay
 from sessionbot_kit.sessions.commands import app as sessions
@@ -56,6 +57,7 @@ app.add_typer(plugins, name="plugins")
 app.add_typer(knowledge, name="kb")
 app.add_typer(gateway, name="gateway")
 app.add_typer(outbox, name="outbox")
+app.add_typer(pairing, name="pairing")
 app.command()(say)
 app.command()(chat)
 app.add_typer(wire, name="wire")

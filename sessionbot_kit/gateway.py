@@ -32,6 +32,7 @@ from sessionbot_kit.link import Event, Link
 from sessionbot_kit.logs import correlated
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult, Session, SessionKey
 from sessionbot_kit.outlet import Outlet
+from sessionbot_kit.pairing import Pairing
 from sessionbot_kit.reception import Reception
 from sessionbot_kit.registry import Registry, Sections
 from sessionbot_kit.routes import Route
@@ -77,6 +78,7 @@ class Gateway:
         dialog_expires_s: float = 86_400.0,
         look_every_s: float = LOOK_EVERY_S,
         sections: Sections | None = None,
+        pairing: Iterable[str] = (),
     ) -> None:
         self.bot = bot
         self.store = store
@@ -97,6 +99,7 @@ class Gateway:
             store, policy or SessionPolicy(bot=bot, clock=self._clock.now)
         )
         self._look_every_s = look_every_s
+        self.pairing = Pairing(store, bot, channels=pairing, now=self._clock.now)
         self._absent_s = absent_s
         self._plugin_absent_s = plugin_absent_s
         self._dialog_expires_s = dialog_expires_s
@@ -142,6 +145,8 @@ class Gateway:
             absent_s=self._absent_s,
             plugin_absent_s=self._plugin_absent_s,
             transfer=self._transfer,
+            forget=partial(self.sessions.clear_messages, include_summaries=True),
+            refusal=self.pairing.refusal,
         )
         self.turns = Turns(self.store, answering, self.feed, self._clock)
         try:
