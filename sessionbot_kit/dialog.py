@@ -273,6 +273,10 @@ class Chat:
         """
         return Call(self, "transfer", partial(self._transfer, channel, address, text))
 
+    def forget(self) -> Call[None]:
+        """Forget what was said in this conversation, when this turn is over; variables stay."""
+        return Call(self, "forget", self._forget)
+
     def once(self, name: str, function: Callable[[], Any]) -> Call[Any]:
         """Do something once in this dialog, and give back what came of it, now and ever after.
 
@@ -430,6 +434,12 @@ class Chat:
             about: dict[str, JsonValue] = {"channel": channel, "address": address}
             self._telling.postpone(Later(self.now.astimezone(UTC), text, "transfer", about))
             self._telling.record("transfer", "", channel)
+            await self._port.step(self._telling.take())
+
+    async def _forget(self) -> None:
+        if self._telling.recall("forget", "") is None:
+            self._telling.postpone(Later(self.now.astimezone(UTC), "", "forget"))
+            self._telling.record("forget", "", None)
             await self._port.step(self._telling.take())
 
     async def _once(self, name: str, function: Callable[[], Any]) -> Any:
