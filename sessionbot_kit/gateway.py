@@ -21,6 +21,7 @@ from sessionbot_kit.answering import Answering
 from sessionbot_kit.channel import Channel, Receipt
 from sessionbot_kit.courier import Courier, Patience, lane_of
 from sessionbot_kit.crew import Crew
+from sessionbot_kit.drafts import Drafts
 from sessionbot_kit.errors import MessageError, UsageError
 from sessionbot_kit.events import Feed, HouseEvent, Received
 from sessionbot_kit.ids import new_id
@@ -89,6 +90,7 @@ class Gateway:
         self._plugin_absent_s = plugin_absent_s
         self._dialog_expires_s = dialog_expires_s
         self._doors = Crew("channels")
+        self._drafts = Drafts()
         self._lease: Lease | None = None
         self._senders: dict[str, Callable[[OutgoingMessage], Awaitable[object]]] = {}
 
@@ -159,6 +161,7 @@ class Gateway:
         await self.turns.stop(drain_s=drain_s if self.routes() else 0.0)
         await self.reception.close()
         await self.courier.stop(drain_s=drain_s)
+        await self._drafts.stop()
         await self.channels.stop()
 
     async def __aenter__(self) -> Self:
@@ -237,17 +240,28 @@ class Gateway:
                 permanent=True,
                 error=f"no channel {message.channel_type} that can send; add it to channels=[...]",
             )
+        if (settled := await self._drafts.settle(message)) is not None:
+            return settled
         return _as_result(await send(message))
 
     def _show(self, event: Event) -> None:
         """Something worth showing while a turn runs; where a platform cannot, nothing is lost."""
         offer = self.switchboard.offer_of(event.turn)
+        if offer is not None and event.kind == "draft":
+            return self._show_draft(offer.message, event)
         if offer is None or event.kind != "typing":
             return
         for id, channel, method in self.channels.get_implementations("session.typing"):
             if id == offer.message.channel_type:
                 show = partial(call, getattr(channel, method), offer.message.channel_id)
                 self._doors.start(self._try(show), f"typing {id}")
+
+    def _show_draft(self, message: IncomingMessage, event: Event) -> None:
+        send, text = self._senders.get(message.channel_type), event.detail.get("text")
+        for id, channel, method in self.channels.get_implementations("session.edit"):
+            if id == message.channel_type and send is not None and isinstance(text, str):
+                edit = partial(call, getattr(channel, method))
+                self._drafts.show(event.turn, text, message, send, edit)
 
     async def _try(self, show: Callable[[], Awaitable[object]]) -> None:
         try:

@@ -238,6 +238,9 @@ class RunningTurn:
     async def show(self, kind: str) -> None:
         await _try_send(self.link, Event(self.offer.turn, kind))
 
+    async def show_draft(self, reply: str, text: str) -> None:
+        await _try_send(self.link, Event(self.offer.turn, "draft", {"reply": reply, "text": text}))
+
 
 async def _try_send(link: Link, frame: Frame) -> None:
     try:

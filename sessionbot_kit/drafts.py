@@ -1,0 +1,106 @@
+"""A reply that is shown as it grows: sent once, edited, and in the end what was said.
+
+    drafts.show("turn-1", "Once upon", message, send, edit)       # the platform can edit
+    await drafts.settle(reply)        # the reply is in the outbox: the draft becomes that reply
+
+Drafts are shown beside the outbox and are not durable: what counts is the reply, which is written
+down before the draft becomes it. A process that dies in between leaves the draft as it was and says
+the reply again. The one rule to remember: of what is to be shown only the newest is, so a slow
+platform slows nobody.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from sessionbot_kit.crew import Crew
+from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult
+
+log = logging.getLogger(__name__)
+
+MOST: Final = 1_000  # drafts at the same time; more are not shown
+LAST_S: Final = 10.0  # how long a platform may take to show a draft while its reply waits
+GROWS: Final = " …"
+
+Send = Callable[[OutgoingMessage], Awaitable[object]]
+Edit = Callable[[str, str, str], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class Draft:
+    """One of them: what it shall be, and what the platform calls it."""
+
+    message: IncomingMessage
+    send: Send
+    edit: Edit
+    text: str = ""
+    id: str | None = None
+    over: bool = False
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    shown: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Drafts:
+    """The drafts of the turns that run."""
+
+    def __init__(self) -> None:
+        self._crew = Crew("drafts")
+        self._drafts: dict[str, Draft] = {}
+
+    def show(self, turn: str, text: str, message: IncomingMessage, send: Send, edit: Edit) -> None:
+        """Show how far the answer of a turn has come."""
+        draft = self._drafts.get(turn)
+        if draft is None:
+            if len(self._drafts) >= MOST:
+                return
+            draft = self._drafts[turn] = Draft(message, send, edit)
+            self._crew.start(self._work(draft), f"draft {turn}")
+        draft.text = text
+        draft.news.set()
+
+    async def settle(self, reply: OutgoingMessage) -> SendResult | None:
+        """Make the draft of its turn a reply; None when there is none, or it cannot be."""
+        draft = self._drafts.pop((reply.id or "").rpartition("/")[0], None)
+        if draft is None:
+            return None
+        draft.over = True
+        draft.news.set()
+        try:
+            async with asyncio.timeout(LAST_S):
+                await draft.shown.wait()
+                if draft.id is None or reply.media:
+                    return None
+                result = await draft.edit(reply.channel_id, draft.id, reply.content)
+        except Exception as error:  # somebody else's channel; the reply is sent as any other
+            log.debug("draft not settled", extra={"reply": reply.id, "error": str(error)})
+            return None
+        fine = result.ok if isinstance(result, SendResult) else result is not False
+        return SendResult(ok=True, ids=(draft.id,)) if fine else None
+
+    async def stop(self) -> None:
+        await self._crew.stop()
+        self._drafts.clear()
+
+    async def _work(self, draft: Draft) -> None:
+        try:
+            while True:
+                await draft.news.wait()
+                draft.news.clear()
+                if draft.over:
+                    return
+                await self._show(draft)
+        except Exception as error:  # somebody else's channel
+            log.debug("draft not shown", extra={"error": str(error)})
+        finally:
+            draft.shown.set()
+
+    async def _show(self, draft: Draft) -> None:
+        text = draft.text + GROWS
+        if draft.id is not None:
+            await draft.edit(draft.message.channel_id, draft.id, text)
+            return
+        result = await draft.send(draft.message.reply(text))
+        if isinstance(result, SendResult) and result.ok and result.ids:
+            draft.id = result.ids[0]
