@@ -56,6 +56,16 @@ __all__ = [
 ]
 
 
+def load_ipython_extension(shell: object) -> None:
+    """`%load_ext sessionbot_kit`: the magics."""
+    import_module("sessionbot_kit.magics").load(shell)
+
+
+def unload_ipython_extension(shell: object) -> None:
+    """`%unload_ext sessionbot_kit`: as if they had never been."""
+    import_module("sessionbot_kit.magics").unload(shell)
+
+
 def __getattr__(name: str) -> object:
     if name not in _ON_DEMAND:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

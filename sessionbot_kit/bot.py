@@ -15,7 +15,7 @@ import weakref
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from sessionbot_kit.channel import Channel
 from sessionbot_kit.channels.loopback import Loopback
@@ -27,8 +27,10 @@ from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.kernel import PluginKernel
 from sessionbot_kit.links.memory import memory_link
 from sessionbot_kit.logs import speak_up
+from sessionbot_kit.recording import Recording, What
 from sessionbot_kit.registry import Declared, Sections, prefixes_of
-from sessionbot_kit.sessions import SessionManager
+from sessionbot_kit.roster import Roster
+from sessionbot_kit.sessions import SessionManager, SessionPolicy
 from sessionbot_kit.store import Store
 from sessionbot_kit.stores import open_store
 from sessionbot_kit.tables import Table
@@ -60,6 +62,8 @@ class Bot:
         dialog_expires_s: float = 86_400.0,
         clock: Clock | None = None,
         sections: Sections | None = None,
+        record: What = "drafts",
+        policy: SessionPolicy | None = None,
     ) -> None:
         self.name = name
         self.kernel = PluginKernel(
@@ -70,6 +74,7 @@ class Bot:
             block_timeout_s=block_timeout_s,
             drain_s=drain_s,
             sections=sections,
+            record=record,
         )
         self.loopback = Loopback() if clock is None else Loopback(clock.now)
         self.channels: tuple[Channel, ...] = (self.loopback, *channels)
@@ -81,7 +86,9 @@ class Bot:
             "max_message_bytes": max_message_bytes,
             "dialog_expires_s": dialog_expires_s,
             "clock": clock,
+            "policy": policy,
         }
+        self._loaded = (policy or SessionPolicy()).limits.loaded
         self._store = store
         self._open: AsyncExitStack | None = None
         self._gateway: Gateway | None = None
@@ -101,6 +108,7 @@ class Bot:
             "max_message_bytes": settings.max_message_bytes,
             "watch_events": settings.queues.watch_events,
             "sections": settings.plugins.sections(),
+            "policy": SessionPolicy.of(settings.sessions.given()),
         }
         return cls(*plugins, **wanted | more)
 
@@ -152,12 +160,14 @@ class Bot:
                     await self._end()
                 raise
             self._stays = True
+            roster.enter(self)
         return self
 
     async def stop(self) -> None:
         """End: running turns have a moment, what is unanswered waits for the next start."""
         async with self._door:
             self._stays = False
+            roster.leave(self)
             await self._end()
 
     async def __aenter__(self) -> Self:
@@ -201,6 +211,13 @@ class Bot:
         """What happens to messages from now on: Received, Offered, Said, Failed, Sent."""
         return self.feed.watch(session)
 
+    def recordings(self, plugin: str) -> tuple[Recording, ...]:
+        """What was recorded of each version of a plugin, the oldest first.
+
+        Plugins of cells and files are recorded in chats of your own; `Bot(record=...)` has more.
+        """
+        return self.kernel.recorder.recordings(plugin)
+
     async def settle(self) -> None:
         """Wait until everything that was heard is answered and sent."""
         if self.running:
@@ -234,6 +251,7 @@ class Bot:
             crew = Crew(self.name)
             stack.push_async_callback(crew.stop)
             await stack.enter_async_context(gateway)
+            gateway.sessions.on_erase.append(self.kernel.recorder.forget)
             outer, inner = memory_link(self.kernel.name)
             gateway.serve(outer)
             crew.start(self.kernel.serve(inner), "plugin kernel")
@@ -265,7 +283,7 @@ class Bot:
             self._store = Path(folder) / "bot.db"
             log.info("no store given: what is learned goes with this bot", extra={"bot": self.name})
         if isinstance(self._store, str | Path):
-            return open_store(self._store)
+            return open_store(self._store, cached_sessions=self._loaded)
         return self._store
 
     def __repr__(self) -> str:
@@ -278,3 +296,6 @@ def answers_to(plugin: Declared) -> str:
     """What a plugin answers to, in words; nothing, when it is there for other plugins."""
     rest = "anything else" if getattr(plugin, "default", False) else ""
     return " ".join(prefixes_of(plugin)) or rest
+
+
+roster: Final[Roster[Bot]] = Roster()

@@ -1,6 +1,6 @@
 """A reply that is shown as it grows: sent once, edited, and in the end what was said.
 
-    drafts.show("turn-1", "Once upon", message, send, edit)       # the platform can edit
+    drafts.show("turn-1", "Once upon", message, outlet)           # the platform can edit
     await drafts.settle(reply)        # the reply is in the outbox: the draft becomes that reply
 
 Drafts are shown beside the outbox and are not durable: what counts is the reply, which is written
@@ -11,12 +11,12 @@ platform slows nobody.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from sessionbot_kit.crew import Crew
-from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult
+from sessionbot_kit.models import Act, IncomingMessage, OutgoingMessage, SendResult
+from sessionbot_kit.outlet import Outlet
 
 log = logging.getLogger(__name__)
 
@@ -24,17 +24,14 @@ MOST: Final = 1_000  # drafts at the same time; more are not shown
 LAST_S: Final = 10.0  # how long a platform may take to show a draft while its reply waits
 GROWS: Final = " …"
 
-Send = Callable[[OutgoingMessage], Awaitable[object]]
-Edit = Callable[[str, str, str], Awaitable[object]]
-
 
 @dataclass(slots=True)
 class Draft:
     """One of them: what it shall be, and what the platform calls it."""
 
+    turn: str
     message: IncomingMessage
-    send: Send
-    edit: Edit
+    outlet: Outlet
     text: str = ""
     id: str | None = None
     over: bool = False
@@ -49,13 +46,13 @@ class Drafts:
         self._crew = Crew("drafts")
         self._drafts: dict[str, Draft] = {}
 
-    def show(self, turn: str, text: str, message: IncomingMessage, send: Send, edit: Edit) -> None:
+    def show(self, turn: str, text: str, message: IncomingMessage, outlet: Outlet) -> None:
         """Show how far the answer of a turn has come."""
         draft = self._drafts.get(turn)
         if draft is None:
             if len(self._drafts) >= MOST:
                 return
-            draft = self._drafts[turn] = Draft(message, send, edit)
+            draft = self._drafts[turn] = Draft(turn, message, outlet)
             self._crew.start(self._work(draft), f"draft {turn}")
         draft.text = text
         draft.news.set()
@@ -72,12 +69,11 @@ class Drafts:
                 await draft.shown.wait()
                 if draft.id is None or reply.media:
                     return None
-                result = await draft.edit(reply.channel_id, draft.id, reply.content)
+                result = await _edit(draft.outlet, reply, draft.id)
         except Exception as error:  # somebody else's channel; the reply is sent as any other
             log.debug("draft not settled", extra={"reply": reply.id, "error": str(error)})
             return None
-        fine = result.ok if isinstance(result, SendResult) else result is not False
-        return SendResult(ok=True, ids=(draft.id,)) if fine else None
+        return result if result else None
 
     async def stop(self) -> None:
         await self._crew.stop()
@@ -97,10 +93,18 @@ class Drafts:
             draft.shown.set()
 
     async def _show(self, draft: Draft) -> None:
-        text = draft.text + GROWS
+        room = (draft.outlet.max_chars or len(draft.text) + len(GROWS)) - len(GROWS)
+        # Not the id of the reply: a platform that knows that one would not take the reply itself.
+        id = f"{draft.turn}/draft"
+        shown = draft.message.reply(draft.text[:room] + GROWS, id=id)
         if draft.id is not None:
-            await draft.edit(draft.message.channel_id, draft.id, text)
+            await _edit(draft.outlet, shown, draft.id)
             return
-        result = await draft.send(draft.message.reply(text))
-        if isinstance(result, SendResult) and result.ok and result.ids:
+        result = await draft.outlet.send(shown)
+        if result.ok and result.ids:
             draft.id = result.ids[0]
+
+
+async def _edit(outlet: Outlet, message: OutgoingMessage, id: str) -> SendResult:
+    act = Act(verb="edit", target=id)
+    return await outlet.send(message.model_copy(update={"act": act}), (id,))

@@ -14,6 +14,7 @@ from sessionbot_kit.drafts import Drafts
 from sessionbot_kit.extension import Plugin, PluginMeta, plugin
 from sessionbot_kit.llms import Scripted
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult
+from sessionbot_kit.outlet import Outlet
 from sessionbot_kit.plugins.assistant import Assistant
 
 
@@ -28,6 +29,8 @@ class Board(Plugin):
             "session.edit": "edit",
         },
     )
+
+    max_chars: int | None = None
 
     def __init__(self, *, refuses: bool = False) -> None:
         self.lines: dict[str, str] = {}
@@ -106,6 +109,19 @@ async def test_an_answer_grows_in_one_message() -> None:
 
 
 async def test_a_platform_that_cannot_edit_gets_the_answer_alone() -> None:
+    class Stone(Board):
+        meta = PluginMeta(
+            id="board", implements={"session.receive": "receive", "session.send": "send"}
+        )
+
+    board = Stone()
+    async with Bot(tell, channels=[board]) as bot:
+        await board.hear("!tell")
+        await bot.settle()
+    assert board.seen == ["Once upon a time."]
+
+
+async def test_what_is_heard_is_the_answer_and_not_its_draft() -> None:
     async with Bot(tell) as bot:
         assert await bot.hear("!tell") == ["Once upon a time."]
 
@@ -149,41 +165,46 @@ async def drafts() -> AsyncIterator[Drafts]:
 
 
 async def test_of_many_drafts_a_slow_platform_shows_the_newest(drafts: Drafts) -> None:
-    shown: list[str] = []
     begun, slow = asyncio.Event(), asyncio.Event()
 
-    async def send(message: OutgoingMessage) -> SendResult:
-        shown.append(message.content)
-        begun.set()
-        await slow.wait()
-        return SendResult(ok=True, ids=("1",))
+    class Slow(Board):
+        async def send(self, message: OutgoingMessage) -> SendResult:
+            begun.set()
+            await slow.wait()
+            return await super().send(message)
 
-    async def edit(chat: str, id: str, text: str) -> SendResult:
-        shown.append(text)
-        return SendResult(ok=True)
-
-    drafts.show("t", "a", incoming("x"), send, edit)
+    board = Slow()
+    outlet = Outlet(board)
+    drafts.show("t", "a", incoming("x"), outlet)
     await begun.wait()
     for text in ("ab", "abc"):
-        drafts.show("t", text, incoming("x"), send, edit)
+        drafts.show("t", text, incoming("x"), outlet)
     asyncio.get_running_loop().call_soon(slow.set)
     settled = await drafts.settle(incoming("x").reply("abcd", id="t/0"))
-    assert settled == SendResult(ok=True, ids=("1",))
-    assert shown == ["a …", "abcd"]
+    assert settled is not None
+    assert settled.ids == ("line 0",)
+    assert board.seen == ["a …", "abcd"]
+
+
+async def test_a_draft_keeps_to_the_room_that_a_platform_has(drafts: Drafts) -> None:
+    board = Board()
+    board.max_chars = 6
+    drafts.show("t", "abcdefgh", incoming("x"), Outlet(board))
+    await board.until("abcd …")
+    await drafts.settle(incoming("x").reply("abcdefgh", id="t/0"))
+    assert list(board.lines.values()) == ["abcdef", "gh"]
 
 
 @pytest.mark.parametrize("fault", [SendResult(ok=False), RuntimeError("away")])
 async def test_a_draft_that_cannot_be_sent_is_given_up(
     drafts: Drafts, fault: SendResult | Exception
 ) -> None:
-    async def send(message: OutgoingMessage) -> SendResult:
-        if isinstance(fault, Exception):
-            raise fault
-        return fault
+    class Broken(Board):
+        async def send(self, message: OutgoingMessage) -> SendResult:
+            if isinstance(fault, Exception):
+                raise fault
+            return fault
 
-    async def edit(chat: str, id: str, text: str) -> SendResult:
-        raise AssertionError("there is nothing to edit")
-
-    drafts.show("t", "a", incoming("x"), send, edit)
+    drafts.show("t", "a", incoming("x"), Outlet(Broken()))
     assert await drafts.settle(incoming("x").reply("b", id="t/0")) is None
     assert await drafts.settle(incoming("x").reply("b", id="t/0")) is None
