@@ -205,9 +205,10 @@ class Answering:
 
     async def _offer(self, round: Round, choice: Choice[Any], attempt: int) -> Offer:
         row, journal = round.row, round.journal
-        session = await self._store.session(row.session_id)
-        if session is None:
+        loaded = await self._store.load(row.session_id)
+        if loaded is None:
             raise KitError(f"the session {row.session_id} of a waiting message is gone")
+        session = loaded.session
         round.base = session.variables
         return Offer(
             turn=row.id,
@@ -224,6 +225,8 @@ class Answering:
             seed=random.getrandbits(48),
             journal=journal.entries if journal is not None else (),
             timed_out=row.kind == "timeout",
+            summaries=loaded.summaries,
+            context=session.context,
         )
 
     async def _step(self, round: Round, step: Step) -> None:

@@ -24,6 +24,7 @@ from sessionbot_kit.backoff import Backoff
 from sessionbot_kit.channel import Channel, Receipt, Signal, Status, Verb, is_channel
 from sessionbot_kit.courier import Courier, Patience, lane_of
 from sessionbot_kit.crew import Crew
+from sessionbot_kit.drafts import Drafts
 from sessionbot_kit.errors import MessageError, StoreError, UsageError
 from sessionbot_kit.events import Feed, HouseEvent, Received, Signaled
 from sessionbot_kit.flood import Flood
@@ -104,6 +105,7 @@ class Gateway:
         self._plugin_absent_s = plugin_absent_s
         self._dialog_expires_s = dialog_expires_s
         self._doors = Crew("channels")
+        self._drafts = Drafts()
         self._lease: Lease | None = None
         self._outlets: dict[str, Outlet] = {}
 
@@ -191,6 +193,7 @@ class Gateway:
         await self.reception.close()
         await self.shadows.close()
         await self.courier.stop(drain_s=drain_s)
+        await self._drafts.stop()
         await self.channels.stop()
 
     async def __aenter__(self) -> Self:
@@ -316,7 +319,8 @@ class Gateway:
                 error=f"no channel {message.channel_type} that can send; add it to channels=[...]",
             )
         if message.act is None:
-            return await outlet.send(message)
+            settled = await self._drafts.settle(message)
+            return settled or await outlet.send(message)
         targets = await self.courier.ids_of(message.act.target)
         return await outlet.send(message, (message.act.target,) if targets is None else targets)
 
@@ -328,11 +332,18 @@ class Gateway:
     def _show(self, event: Event) -> None:
         """Something worth showing while a turn runs; where a platform cannot, nothing is lost."""
         offer = self.switchboard.offer_of(event.turn)
+        if offer is not None and event.kind == "draft":
+            return self._show_draft(offer.message, event)
         if offer is None or event.kind != "typing":
             return
         if (outlet := self._outlets.get(offer.message.channel_type)) is not None:
             show = partial(outlet.typing, offer.message.channel_id)
             self._doors.start(self._try(show), f"typing {outlet.name}")
+
+    def _show_draft(self, message: IncomingMessage, event: Event) -> None:
+        outlet, text = self._outlets.get(message.channel_type), event.detail.get("text")
+        if outlet is not None and outlet.supports("edit") and isinstance(text, str):
+            self._drafts.show(event.turn, text, message, outlet)
 
     async def _try(self, show: Callable[[], Awaitable[object]]) -> None:
         try:
