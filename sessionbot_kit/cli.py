@@ -36,6 +36,7 @@ from sessionbot_kit.plugins_commands import app as plugins
 from sessionbot_kit.recording_commands import replay
 from sessionbot_kit.sessions.commands import app as sessions
 from sessionbot_kit.settings import Settings
+from sessionbot_kit.token_commands import app as token
 from sessionbot_kit.web_commands import run
 
 BEGIN = "Begin with [bold]sessionbot demo[/]; then [bold]sessionbot lab[/] opens the notebooks."
@@ -53,6 +54,7 @@ app.add_typer(sessions, name="sessions")
 app.add_typer(plugins, name="plugins")
 app.add_typer(knowledge, name="kb")
 app.add_typer(gateway, name="gateway")
+app.add_typer(token, name="token")
 app.add_typer(wire, name="wire")
 app.command()(run)
 app.command()(replay)

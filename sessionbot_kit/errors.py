@@ -21,6 +21,7 @@
     │   ├── TokenExpired    it was good once
     │   ├── TokenForeign    it opens another session
     │   ├── TokenEnded      its session has expired or was closed
+    │   ├── TokenTooNarrow  it opens another door than this one
     │   └── RateLimited     too much at once
     ├── ChannelError        the platform's: a channel that could not send or receive
     │   ├── NodeError       one node of a network that refused, lied or did not answer
@@ -142,6 +143,12 @@ class TokenEnded(AccessError):
     """The session of this token has expired or was closed."""
 
     code = "session_ended"
+
+
+class TokenTooNarrow(AccessError):
+    """The token is good, but its scope does not open this."""
+
+    code = "token_too_narrow"
 
 
 class RateLimited(AccessError):
