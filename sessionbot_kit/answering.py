@@ -18,11 +18,12 @@ from typing import Any, Final
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import KitError, SessionError, UsageError
 from sessionbot_kit.events import Asked, Failed, Feed, Offered, Said, Stepped
-from sessionbot_kit.journal import Journal
+from sessionbot_kit.journal import Journal, Progress
 from sessionbot_kit.ledger import Ledger, Round, is_about
-from sessionbot_kit.link import Link, Offer, Result, Step
+from sessionbot_kit.link import Link, Live, Offer, Result, Step
 from sessionbot_kit.models import Act, OutgoingMessage, SessionKey
-from sessionbot_kit.routes import Choice, first_word
+from sessionbot_kit.routes import Choice, Route, first_word
+from sessionbot_kit.shadows import Shadows
 from sessionbot_kit.store import InboxRow, Lease, Store
 from sessionbot_kit.switchboard import Switchboard
 from sessionbot_kit.timers import Clock, before
@@ -54,6 +55,7 @@ class Answering:
         switchboard: Switchboard,
         ledger: Ledger,
         feed: Feed,
+        shadows: Shadows,
         *,
         clock: Clock,
         window: int,
@@ -66,6 +68,7 @@ class Answering:
         self._switchboard = switchboard
         self._ledger = ledger
         self._feed = feed
+        self._shadows = shadows
         self._clock = clock
         self._window = window
         self._absent_s = absent_s
@@ -91,7 +94,7 @@ class Answering:
         if row.kind == "expiry":
             log.info("dialog expired", extra={"session_id": row.session_id})
             return await self._finish(Round(row, journal=dialog))
-        if not self._switchboard.staffed:
+        if not self._switchboard.staffed(row):
             await self._wait_for_kernels(row)
         if dialog is not None and own is None and self._is_answer(row, dialog):
             return await self._go_on(Round(row, dialog.plugin, dialog), attempt, alone)
@@ -99,11 +102,11 @@ class Answering:
             return await self._go_on(Round(row, own.plugin, own, dialog), attempt, alone)
         if self._is_cancel(row, dialog):
             text = NOTHING_TO_CANCEL if dialog is None else CANCELED
-            return await self._finish(Round(row, journal=dialog), text)
-        choice = self._switchboard.choose(row.message.content)
+            return await self._finish_followed(Round(row, journal=dialog), text)
+        choice = self._switchboard.choose(row)
         if choice is None:
             log.info("nobody answers", extra={"turn": row.id, "session_id": row.session_id})
-            return await self._finish(Round(row))
+            return await self._finish_followed(Round(row))
         await self._run(Round(row, choice.route.plugin, replaces=dialog), choice, attempt, alone)
 
     async def set_aside(self, row: InboxRow) -> None:
@@ -111,13 +114,18 @@ class Answering:
         dialog, own = await self._ledger.journals(row)
         await self._fail(Round(row, journal=own or dialog), "its process died each time", ASIDE)
 
+    async def refuse(self, row: InboxRow, text: str) -> None:
+        """Keep what somebody said too fast, without running anything."""
+        log.info("message came too fast", extra={"turn": row.id, "session_id": row.session_id})
+        await self._finish(Round(row), text)
+
     # What a message is
 
     def _is_answer(self, row: InboxRow, dialog: Journal) -> bool:
         if row.kind != "message" or any(entry.turn == row.id for entry in dialog.entries):
             return True
         word = first_word(row.message.content)[0]
-        commands = {prefix for route in self._switchboard.routes() for prefix in route.prefixes}
+        commands = {prefix for route in self._switchboard.routes(row) for prefix in route.prefixes}
         return word != CANCEL and word not in commands
 
     def _is_cancel(self, row: InboxRow, dialog: Journal | None) -> bool:
@@ -127,27 +135,31 @@ class Answering:
         if dialog is not None:
             return True
         # With nothing to cancel, the word may be a plugin's own.
-        choice = self._switchboard.choose(row.message.content)
+        choice = self._switchboard.choose(row)
         return choice is None or word not in choice.route.prefixes
 
     # Waiting for somebody to answer it
 
     async def _wait_for_kernels(self, row: InboxRow) -> None:
-        joined = self._switchboard.joined
+        board = self._switchboard
         patience = self._clock.now() + timedelta(seconds=self._absent_s)
-        if not await before(self._clock, patience, joined, self._crew):
-            if row.kind == "message":
-                await self._ledger.notice(row, ABSENT, "wait")
-            await joined.wait()
+        while await before(self._clock, patience, board.changed, self._crew):
+            if board.staffed(row):
+                return
+        if row.kind == "message":
+            await self._ledger.notice(row, ABSENT, "wait")
+        while not board.staffed(row):
+            await board.changed.wait()
 
     async def _go_on(self, round: Round, attempt: int, alone: bool) -> None:
         """Run a dialog's own plugin, once that is here."""
         plugin = round.plugin or ""
         deadline = self._clock.now() + timedelta(seconds=self._plugin_absent_s)
-        while (found := self._switchboard.who_serves(plugin)) is None:
+        while (found := self._switchboard.who_serves(plugin, round.row)) is None:
             if self._clock.now() >= deadline:
                 log.warning("plugin is not here", extra={"turn": round.row.id, "plugin": plugin})
                 return await self._fail(round, f"the plugin {plugin} is not here", NOT_HERE)
+            log.info("plugin is awaited", extra={"turn": round.row.id, "plugin": plugin})
             await before(self._clock, deadline, self._switchboard.changed, self._crew)
         choice: Choice[Link] = Choice(*found, round.row.message.content)
         await self._run(round, choice, attempt, alone)
@@ -167,15 +179,23 @@ class Answering:
                 )
             )
         out = await self._switchboard.offer(choice.by, offer, alone=alone)
+        passed: list[Progress] = []
         try:
             while isinstance(frame := await out.next(), Step):
                 await self._step(round, frame)
+                passed.append(frame.progress)
                 await out.stepped()
         finally:
             self._switchboard.close(out)
         await self._settle(round, frame)
+        if self._shadows:
+            parts: list[Progress | Result] = [*passed, frame]
+            said = tuple(reply.content for part in parts for reply in part.replies)
+            done = [entry for part in parts for entry in part.entries if entry.kind == "once"]
+            live = Live(offer.plugin, said, frame.error)
+            self._shadows.follow(round.row, offer, live, done)
 
-    async def _offer(self, round: Round, choice: Choice[Link], attempt: int) -> Offer:
+    async def _offer(self, round: Round, choice: Choice[Any], attempt: int) -> Offer:
         row, journal = round.row, round.journal
         session = await self._store.session(row.session_id)
         if session is None:
@@ -235,6 +255,17 @@ class Answering:
             self._feed.tell(Asked(turn=row.id, session=row.session_id, plugin=round.plugin or ""))
 
     # Other ends
+
+    async def _finish_followed(self, round: Round, text: str = "") -> None:
+        """The end of a row that no plugin of ours has answered; a shadow may know better."""
+        offer = None
+        if self._shadows:
+            nobody = Choice(None, Route(""), round.row.message.content)
+            offer = await self._offer(round, nobody, 0)
+            round.base = None
+        await self._finish(round, text)
+        if offer is not None:
+            self._shadows.follow(round.row, offer, Live(None, (text,) if text else ()))
 
     async def _say_later(self, row: InboxRow) -> None:
         reply = row.message.reply(row.message.content, id=f"{row.id}/0", reply_to=None)

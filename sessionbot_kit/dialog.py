@@ -50,6 +50,10 @@ class Waiting(BaseException):
     """Ends a turn that has asked. Not an error: it passes through `except Exception`."""
 
 
+class WouldDo(BaseException):
+    """Ends the copy of a turn where it would do something for the first time."""
+
+
 class Port(Protocol):
     """What a chat needs from the world."""
 
@@ -122,6 +126,7 @@ class Chat:
         self.session = session
         self.asks: float | Unset | None = UNSET  # once it asks: the time-out, or None
         self.forgotten: list[Call[Any]] = []
+        self.would_do: str | None = None  # the `once` at which a copy ends
         self._telling = Telling(
             message,
             variables=variables,
@@ -430,7 +435,11 @@ class Chat:
     async def _once(self, name: str, function: Callable[[], Any]) -> Any:
         entry = self._telling.recall("once", name)
         if entry is None:
-            value = await self._port.call(function)
+            try:
+                value = await self._port.call(function)
+            except WouldDo:
+                self.would_do = name
+                raise
             try:
                 value = orjson.loads(orjson.dumps(value))
             except TypeError as error:

@@ -1,7 +1,7 @@
 """What happens to a message on its way through the house, for everybody who watches.
 
     async for event in feed.watch():
-        ...        # Received, Offered, Stepped, Said, Asked, Failed, Sent, Signaled, Swapped
+        ...        # Received, Offered, Said, Sent, Failed, Swapped and so on
 
 Events show; nothing depends on them. A watcher that is too slow loses the oldest ones and learns
 how many it lost; a turn never waits for a watcher.
@@ -118,7 +118,25 @@ class Swapped:
     at: float = field(default_factory=time.monotonic)
 
 
-HouseEvent = Received | Offered | Stepped | Said | Asked | Failed | Sent | Signaled | Swapped
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A shadow has run the copy of a turn: what was answered, and what it would have said."""
+
+    turn: str
+    session: str
+    plugin: str
+    kernel: str
+    live: tuple[str, ...]
+    shadow: tuple[str, ...]
+    same: bool
+    error: str | None = None
+    would_do: str | None = None
+    at: float = field(default_factory=time.monotonic)
+
+
+HouseEvent = (
+    Received | Offered | Stepped | Said | Asked | Failed | Sent | Signaled | Swapped | Compared
+)
 
 
 class Watch:

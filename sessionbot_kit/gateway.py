@@ -14,6 +14,7 @@ import os
 import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final, Self
@@ -25,6 +26,7 @@ from sessionbot_kit.courier import Courier, Patience, lane_of
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import MessageError, StoreError, UsageError
 from sessionbot_kit.events import Feed, HouseEvent, Received, Signaled
+from sessionbot_kit.flood import Flood
 from sessionbot_kit.ids import new_id
 from sessionbot_kit.intake import take_in
 from sessionbot_kit.ledger import Ledger
@@ -37,9 +39,12 @@ from sessionbot_kit.registry import Registry
 from sessionbot_kit.routes import Route
 from sessionbot_kit.sessions import Janitor, SessionManager, SessionPolicy
 from sessionbot_kit.sessions.lifecycle import state_at
+from sessionbot_kit.shadows import Shadows
 from sessionbot_kit.store import ENDED, InboxRow, Lease, Store
+from sessionbot_kit.summaries import Summaries
 from sessionbot_kit.switchboard import Switchboard
 from sessionbot_kit.timers import Clock, SystemClock, Timers
+from sessionbot_kit.tokens import Tokens
 from sessionbot_kit.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -47,11 +52,6 @@ log = logging.getLogger(__name__)
 
 SHOW_TIMEOUT_S: Final = 5.0
 LOOK_EVERY_S: Final = 15.0
-
-
-def estimate_tokens(text: str) -> int:
-    """Four characters are about one token: a figure that depends on nothing that is installed."""
-    return -(-len(text) // 4)
 
 
 class Gateway:
@@ -69,7 +69,6 @@ class Gateway:
         max_message_bytes: int = 64 * 1024 * 1024,
         feed: Feed | None = None,
         policy: SessionPolicy | None = None,
-        count_tokens: Callable[[str], int] = estimate_tokens,
         clock: Clock | None = None,
         absent_s: float = 10.0,
         plugin_absent_s: float = 30.0,
@@ -81,16 +80,17 @@ class Gateway:
         self.channels = Registry(channels)
         self.feed = feed or Feed()
         self.switchboard = Switchboard()
-        self.reception = Reception(self.switchboard, self._show)
+        self.shadows = Shadows(self.feed)
+        self.reception = Reception(self.switchboard, self.shadows, self._show)
         self._window = window
         self._drain_s = drain_s
         self._patience = patience
         self._max_message_bytes = max_message_bytes
-        self._count_tokens = count_tokens
         self._clock = clock or SystemClock()
-        self.sessions = SessionManager(
-            store, policy or SessionPolicy(bot=bot, clock=self._clock.now)
-        )
+        policy = replace(policy or SessionPolicy(), bot=bot, clock=self._clock.now)
+        self.sessions = SessionManager(store, policy)
+        self.summaries = Summaries(self.sessions)
+        self._flood = Flood(self.sessions.admit, uncounted=policy.limits.uncounted)
         self._look_every_s = look_every_s
         self._absent_s = absent_s
         self._plugin_absent_s = plugin_absent_s
@@ -121,7 +121,7 @@ class Gateway:
             self.courier,
             self.timers,
             clock=self._clock,
-            count_tokens=self._count_tokens,
+            count_tokens=self.sessions.count_tokens,
             dialog_expires_s=self._dialog_expires_s,
         )
         answering = Answering(
@@ -130,13 +130,17 @@ class Gateway:
             self.switchboard,
             ledger,
             self.feed,
+            self.shadows,
             clock=self._clock,
             window=self._window,
             absent_s=self._absent_s,
             plugin_absent_s=self._plugin_absent_s,
             transfer=self._transfer,
         )
-        self.turns = Turns(self.store, answering, self.feed, self._clock)
+        self.turns = Turns(self.store, answering, self.feed, self._clock, after=self.summaries.look)
+        for channel in self.channels.all_plugins():
+            if (keep_in := getattr(channel, "keep_in", None)) is not None:
+                keep_in(self.store)  # a platform of our own, whose pages lie with the rest
         try:
             await self.channels.start()  # first: what was left is sent at once
             for reply in await self.store.unsent():
@@ -171,7 +175,9 @@ class Gateway:
         await self._doors.stop()
         await self.timers.stop()
         await self.turns.stop(drain_s=drain_s if self.routes() else 0.0)
+        await self.summaries.stop()
         await self.reception.close()
+        await self.shadows.close()
         await self.courier.stop(drain_s=drain_s)
         await self.channels.stop()
 
@@ -190,6 +196,7 @@ class Gateway:
                 f"a message of {size:,} bytes in {message.channel_id} is larger than "
                 f"{self._max_message_bytes:,}; raise max_message_bytes, or send a link"
             )
+        self.sessions.policy.limits.check_media(message.media)
         session = await self._session(self._key(message))
         row = InboxRow(id=new_id(), session_id=session.id, message=message)
         if not await self.store.accept(row):
@@ -199,7 +206,7 @@ class Gateway:
             self.feed.tell(Received(turn=row.id, session=session.id, message=message))
         with correlated(row.id, private=[message.content], session_id=session.id):
             log.info("message received", extra={"channel": message.channel_type})
-        self.turns.add(row)
+        self.turns.add(row, refusal=self._flood.refusal(session.id, message.channel_type))
         return Receipt(row.id, session.id, lane_of(message))
 
     async def signal(self, signal: Signal) -> None:
@@ -225,14 +232,29 @@ class Gateway:
         """Take a plugin kernel on; it introduces itself over the link."""
         self.reception.take(link)
 
-    async def listen(self, *, host: str = "127.0.0.1", port: int = 8089, **options: Any) -> int:
-        """Open a port for plugin kernels of other processes; return it."""
-        return await self.reception.open(host=host, port=port, **options)
+    async def listen(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8089,
+        token: str | None = None,
+        **options: Any,
+    ) -> int:
+        """Open a port for plugin kernels of other processes; return it.
+
+        Whoever calls shows the `token`, or one that was issued (`tokens.py`). While there is
+        neither, a port of this machine alone is open to everybody on it.
+        """
+        tokens: Tokens | None = Tokens(self.store, single=token, clock=self._clock.now)
+        if token is None and tokens is not None and not await tokens.list():
+            tokens = None
+        return await self.reception.open(host=host, port=port, tokens=tokens, **options)
 
     async def settle(self, receipt: Receipt | None = None) -> None:
         """Wait until a message, or everything, is answered and its replies are with the channel."""
         if receipt is None:
             await self.timers.settle()
+            await self.summaries.settle()
         await self.turns.settle(receipt.session_id if receipt is not None else None)
         await self.courier.settle(receipt.chat if receipt is not None else None)
 

@@ -21,7 +21,7 @@ from sessionbot_kit.errors import StoreConflict
 from sessionbot_kit.ids import new_id
 from sessionbot_kit.journal import Journal, Later, Progress, taken_back
 from sessionbot_kit.link import Result
-from sessionbot_kit.models import IncomingMessage, OutgoingMessage
+from sessionbot_kit.models import OutgoingMessage
 from sessionbot_kit.store import InboxRow, Lease, NewMessage, OutboxRow, Store, Timer, Turn
 from sessionbot_kit.timers import Clock, Timers
 
@@ -59,7 +59,7 @@ class Ledger:
         timers: Timers,
         *,
         clock: Clock,
-        count_tokens: Callable[[str], int],
+        count_tokens: Callable[[str, str], int],
         dialog_expires_s: float,
     ) -> None:
         self._store = store
@@ -189,32 +189,33 @@ class Ledger:
 
     def _turn(self, round: Round, replies: Sequence[OutgoingMessage], **more: Any) -> Turn:
         row, now = round.row, self._clock.now()
-        said = tuple(self._spoken(reply, now) for reply in replies if reply.act is None)
+        said = tuple(self._spoken(row, reply, now) for reply in replies if reply.act is None)
         return Turn(
             inbox_id=row.id,
             session_id=row.session_id,
             epoch=self._lease.epoch,
-            messages=said if round.heard else (self._heard(row.message), *said),
+            messages=said if round.heard else (self._heard(row), *said),
             replies=tuple(replies),
             base=round.base,
             **more,
         )
 
-    def _heard(self, message: IncomingMessage) -> NewMessage:
+    def _heard(self, row: InboxRow) -> NewMessage:
+        message = row.message
         return NewMessage(
             role="user",
             content=message.content,
             timestamp=message.timestamp,
-            tokens=self._count_tokens(message.content),
+            tokens=self._count_tokens(row.session_id, message.content),
             media=message.media,
         )
 
-    def _spoken(self, reply: OutgoingMessage, now: datetime) -> NewMessage:
+    def _spoken(self, row: InboxRow, reply: OutgoingMessage, now: datetime) -> NewMessage:
         return NewMessage(
             role="assistant",
             content=reply.content,
             timestamp=now,
-            tokens=self._count_tokens(reply.content),
+            tokens=self._count_tokens(row.session_id, reply.content),
             media=reply.media,
         )
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from sessionbot_kit.dialog import NOWHERE, UNSET, Chat, Port
+from sessionbot_kit.dialog import NOWHERE, UNSET, Chat, Port, WouldDo
 from sessionbot_kit.errors import DialogTooLong, NoAnswer, UsageError
 from sessionbot_kit.faults import place_of
 from sessionbot_kit.journal import Progress, carried
@@ -59,6 +59,7 @@ class Runner:
         """Run one turn to its end; an error is a result too."""
         began = time.perf_counter()
         progress, error, changed, asks = Progress(), None, None, False
+        would_do: str | None = None
         timeout_s: float | None = None
         if plugin is None:
             error = f"LookupError: the plugin {offer.plugin} is not here any more"
@@ -72,6 +73,7 @@ class Runner:
                 progress, error = await self._attempt(chat, function, shape, offer.plugin)
             asks = error is None and chat.asks is not UNSET
             timeout_s = None if chat.asks is UNSET else chat.asks
+            would_do = chat.would_do
         return Result(
             turn=offer.turn,
             attempt=offer.attempt,
@@ -86,6 +88,7 @@ class Runner:
             later=progress.later,
             anew=progress.anew,
             changed=changed,
+            would_do=would_do,
         )
 
     async def _attempt(
@@ -106,6 +109,8 @@ class Runner:
             return chat.end(), None
         except NoAnswer:
             chat.utter(NOBODY_ANSWERED)
+            return chat.end(), None
+        except WouldDo:
             return chat.end(), None
         except BaseException as fault:  # somebody else's code: sys.exit() ends a turn, not us
             canceled = isinstance(fault, asyncio.CancelledError) and not guarded.expired

@@ -10,7 +10,8 @@
 
 `talk` opens conversations with a whole bot (talking.py), FakeClock is a clock to turn (clock.py).
 LinkContract is what every link promises (link_contract.py), ChannelContract what every channel
-does (channel_contract.py): whoever writes one subclasses it.
+does (channel_contract.py): whoever writes one subclasses it. `plays` plays a recorded conversation
+(playing.py).
 """
 
 import pytest
@@ -22,6 +23,7 @@ pytest.register_assert_rewrite("sessionbot_kit.testing.link_contract")
 from sessionbot_kit.testing.channel_contract import ChannelContract, Line, Peer  # noqa: E402
 from sessionbot_kit.testing.clock import FakeClock  # noqa: E402
 from sessionbot_kit.testing.link_contract import LinkContract  # noqa: E402
+from sessionbot_kit.testing.playing import plays  # noqa: E402
 from sessionbot_kit.testing.talking import Person, Talk, talk  # noqa: E402
 
 __all__ = [
@@ -32,5 +34,6 @@ __all__ = [
     "Peer",
     "Person",
     "Talk",
+    "plays",
     "talk",
 ]

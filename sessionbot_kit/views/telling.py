@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sessionbot_kit.events import (
     Asked,
+    Compared,
     Failed,
     HouseEvent,
     Offered,
@@ -53,10 +54,21 @@ def line_of(event: HouseEvent) -> Line:
             return Line("failed", "", error, event.session)
         case Sent():
             return Line("sent", "", "the channel took it", event.session)
+        case Swapped() | Compared() | Signaled():
+            return _beside(event)
+
+
+def _beside(event: Swapped | Compared | Signaled) -> Line:
+    """What happened beside the turns."""
+    match event:
         case Swapped():
             return Line(*_swap(event), "")
+        case Compared(plugin=plugin, same=same, shadow=shadow, error=error):
+            words = "said the same" if same else error or "\n".join(shadow) or "(nothing)"
+            return Line("shadow", plugin, words, event.session)
         case Signaled(signal=signal):
-            return Line(signal.kind, signal.sender_id, signal.content, event.session)
+            text = signal.content or ("no more" if signal.removed else signal.message_id or "")
+            return Line(signal.kind, signal.sender_id, text, event.session)
 
 
 def said(replies: Iterable[OutgoingMessage]) -> str:
