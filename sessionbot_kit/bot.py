@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from sessionbot_kit.channel import Channel
+from sessionbot_kit.channel import Channel, is_channel
 from sessionbot_kit.channels.loopback import Loopback
 from sessionbot_kit.courier import Patience
 from sessionbot_kit.crew import Crew
@@ -63,6 +63,7 @@ class Bot:
         dialog_expires_s: float = 86_400.0,
         clock: Clock | None = None,
         sections: Sections | None = None,
+        pairing: Iterable[str] = (),
         record: What = "drafts",
         policy: SessionPolicy | None = None,
     ) -> None:
@@ -71,8 +72,9 @@ class Bot:
             name: wish for name, wish in locals().items() if name not in ("self", "plugins")
         }
         self.name = name
+        own = [plugin for plugin in plugins if is_channel(plugin)]
         self.kernel = PluginKernel(
-            *plugins,
+            *(plugin for plugin in plugins if plugin not in own),
             bot=name,
             name=f"{name}'s kernel",
             turn_timeout_s=turn_timeout_s,
@@ -82,7 +84,7 @@ class Bot:
             record=record,
         )
         self.loopback = Loopback() if clock is None else Loopback(clock.now)
-        self.channels: tuple[Channel, ...] = (self.loopback, *channels)
+        self.channels: tuple[Channel, ...] = (self.loopback, *channels, *own)  # type: ignore[arg-type]  # said by is_channel
         self.feed = Feed(limit=watch_events)
         self._gateway_options: dict[str, Any] = {
             "window": history_window,
@@ -92,6 +94,8 @@ class Bot:
             "dialog_expires_s": dialog_expires_s,
             "clock": clock,
             "policy": policy,
+            "sections": sections,
+            "pairing": tuple(pairing),
         }
         self._loaded = (policy or SessionPolicy()).limits.loaded
         self._store = store
@@ -115,6 +119,7 @@ class Bot:
             "watch_events": settings.queues.watch_events,
             "sections": settings.plugins.sections(),
             "policy": SessionPolicy.of(settings.sessions.given()),
+            "pairing": settings.pairing,
         }
         return cls(*plugins, **wanted | more)
 

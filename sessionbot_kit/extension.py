@@ -23,6 +23,7 @@ from sessionbot_kit.errors import PluginError
 from sessionbot_kit.models import Model
 
 MAY_ASK_FOR = ("message", "chat")
+CANCEL = "/cancel"  # the gateway's own word: it ends a dialog, whatever its plugin does
 
 EXTENSION_POINTS = frozenset(
     {

@@ -21,9 +21,10 @@ from typing import Any, Final, Self
 
 from sessionbot_kit.answering import Answering
 from sessionbot_kit.backoff import Backoff
-from sessionbot_kit.channel import Channel, Receipt, Signal, Status, Verb
+from sessionbot_kit.channel import Channel, Receipt, Signal, Status, Verb, is_channel
 from sessionbot_kit.courier import Courier, Patience, lane_of
 from sessionbot_kit.crew import Crew
+from sessionbot_kit.drafts import Drafts
 from sessionbot_kit.errors import MessageError, StoreError, UsageError
 from sessionbot_kit.events import Feed, HouseEvent, Received, Signaled
 from sessionbot_kit.flood import Flood
@@ -34,9 +35,11 @@ from sessionbot_kit.link import Event, Link
 from sessionbot_kit.logs import correlated
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult, Session, SessionKey
 from sessionbot_kit.outlet import Outlet
+from sessionbot_kit.pairing import Pairing
 from sessionbot_kit.reception import Reception
-from sessionbot_kit.registry import Registry
+from sessionbot_kit.registry import Registry, Sections
 from sessionbot_kit.routes import Route
+from sessionbot_kit.session_plugin import SessionPlugin
 from sessionbot_kit.sessions import Janitor, SessionManager, SessionPolicy
 from sessionbot_kit.sessions.lifecycle import state_at
 from sessionbot_kit.shadows import Shadows
@@ -74,10 +77,15 @@ class Gateway:
         plugin_absent_s: float = 30.0,
         dialog_expires_s: float = 86_400.0,
         look_every_s: float = LOOK_EVERY_S,
+        sections: Sections | None = None,
+        pairing: Iterable[str] = (),
     ) -> None:
         self.bot = bot
         self.store = store
         self.channels = Registry(channels)
+        if "session" not in self.channels:
+            self.channels.add(SessionPlugin(lambda: self._outlets))
+        self._sections = sections
         self.feed = feed or Feed()
         self.switchboard = Switchboard()
         self.shadows = Shadows(self.feed)
@@ -92,10 +100,12 @@ class Gateway:
         self.summaries = Summaries(self.sessions)
         self._flood = Flood(self.sessions.admit, uncounted=policy.limits.uncounted)
         self._look_every_s = look_every_s
+        self.pairing = Pairing(store, bot, channels=pairing, now=self._clock.now)
         self._absent_s = absent_s
         self._plugin_absent_s = plugin_absent_s
         self._dialog_expires_s = dialog_expires_s
         self._doors = Crew("channels")
+        self._drafts = Drafts()
         self._lease: Lease | None = None
         self._outlets: dict[str, Outlet] = {}
 
@@ -105,7 +115,9 @@ class Gateway:
             return self
         lease = await self.store.acquire(f"{socket.gethostname()}:{os.getpid()}")
         self._outlets = {
-            channel.meta.id: Outlet(channel) for channel in self.channels.all_plugins()
+            channel.meta.id: Outlet(channel)
+            for channel in self.channels.all_plugins()
+            if is_channel(channel)
         }
         self.courier = Courier(
             self.store,
@@ -136,13 +148,15 @@ class Gateway:
             absent_s=self._absent_s,
             plugin_absent_s=self._plugin_absent_s,
             transfer=self._transfer,
+            forget=partial(self.sessions.clear_messages, include_summaries=True),
+            refusal=self.pairing.refusal,
         )
         self.turns = Turns(self.store, answering, self.feed, self._clock, after=self.summaries.look)
         for channel in self.channels.all_plugins():
             if (keep_in := getattr(channel, "keep_in", None)) is not None:
                 keep_in(self.store)  # a platform of our own, whose pages lie with the rest
         try:
-            await self.channels.start()  # first: what was left is sent at once
+            await self.channels.start(self._sections)  # first: what was left is sent at once
             for reply in await self.store.unsent():
                 self.courier.post(reply)
             self.turns.take_up(await self.store.waiting(), crashed=lease.crashed)
@@ -179,6 +193,7 @@ class Gateway:
         await self.reception.close()
         await self.shadows.close()
         await self.courier.stop(drain_s=drain_s)
+        await self._drafts.stop()
         await self.channels.stop()
 
     async def __aenter__(self) -> Self:
@@ -304,7 +319,8 @@ class Gateway:
                 error=f"no channel {message.channel_type} that can send; add it to channels=[...]",
             )
         if message.act is None:
-            return await outlet.send(message)
+            settled = await self._drafts.settle(message)
+            return settled or await outlet.send(message)
         targets = await self.courier.ids_of(message.act.target)
         return await outlet.send(message, (message.act.target,) if targets is None else targets)
 
@@ -316,11 +332,18 @@ class Gateway:
     def _show(self, event: Event) -> None:
         """Something worth showing while a turn runs; where a platform cannot, nothing is lost."""
         offer = self.switchboard.offer_of(event.turn)
+        if offer is not None and event.kind == "draft":
+            return self._show_draft(offer.message, event)
         if offer is None or event.kind != "typing":
             return
         if (outlet := self._outlets.get(offer.message.channel_type)) is not None:
             show = partial(outlet.typing, offer.message.channel_id)
             self._doors.start(self._try(show), f"typing {outlet.name}")
+
+    def _show_draft(self, message: IncomingMessage, event: Event) -> None:
+        outlet, text = self._outlets.get(message.channel_type), event.detail.get("text")
+        if outlet is not None and outlet.supports("edit") and isinstance(text, str):
+            self._drafts.show(event.turn, text, message, outlet)
 
     async def _try(self, show: Callable[[], Awaitable[object]]) -> None:
         try:

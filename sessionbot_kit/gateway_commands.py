@@ -22,7 +22,7 @@ from sessionbot_kit.courier import Patience
 from sessionbot_kit.errors import LinkClosed, UsageError
 from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.link import Watch, Watched
-from sessionbot_kit.links.websocket import connect_link
+from sessionbot_kit.links.websocket import Rules, connect_link
 from sessionbot_kit.links.websocket.upgrade import is_loopback
 from sessionbot_kit.secrecy import Redactor
 from sessionbot_kit.settings import Settings
@@ -97,10 +97,16 @@ async def _serve(settings: Settings, *, host: str, port: int, console: bool) -> 
             drain_s=settings.drain_s,
             patience=Patience(**dict(settings.courier)),
             max_message_bytes=settings.max_message_bytes,
+            pairing=settings.pairing,
+            sections=settings.plugins.sections(),
         ) as running,
     ):
         secret = token.get_secret_value() if token else None
-        chosen = await running.listen(host=host, port=port, token=secret)
+        # Large files go to the disk as they come, and stay for the history that names them.
+        received = (settings.home / "received").absolute()
+        received.mkdir(parents=True, exist_ok=True)
+        rules = Rules(spool_folder=received)
+        chosen = await running.listen(host=host, port=port, token=secret, rules=rules)
         typer.echo(f"Gateway on ws://{host}:{chosen}, store {settings.store_url}")
         typer.echo(f'Join it: await PluginKernel(...).attach("ws://{host}:{chosen}")')
         if not channels:

@@ -15,18 +15,21 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, Protocol, cast
 
 from pydantic import JsonValue
 
 from sessionbot_kit.edition import release
 from sessionbot_kit.errors import KitError, PluginError
-from sessionbot_kit.extension import Plugin, PluginMeta, check_asks, start_order
+from sessionbot_kit.extension import EXTENSION_POINTS, Plugin, PluginMeta, check_asks, start_order
 from sessionbot_kit.faults import place_of
 from sessionbot_kit.handover import Handed, hand_over
 from sessionbot_kit.routes import Route
 
 log = logging.getLogger(__name__)
+
+LIFE = ("configure", "start", "stop")
 
 Sections = Mapping[str, Mapping[str, JsonValue]]
 
@@ -220,6 +223,7 @@ class Registry:
 
     async def call_extension(self, point: str, *args: Any) -> list[Any]:
         """Ask everybody who implements a point; what is not None comes back, in order."""
+        self._check_point(point)
         answers = [
             await call(getattr(plugin, method), *args)
             for _, plugin, method in self.get_implementations(point)
@@ -228,12 +232,22 @@ class Registry:
 
     async def call_extension_chain(self, point: str, ctx: dict[str, Any]) -> dict[str, Any]:
         """Pass `ctx` from one to the next; `ctx["abort"] = True` ends the chain."""
+        self._check_point(point)
         for _, plugin, method in self.get_implementations(point):
             answer = await call(getattr(plugin, method), ctx)
             ctx = ctx if answer is None else answer
             if ctx.get("abort"):
                 break
         return ctx
+
+    def _check_point(self, point: str) -> None:
+        """A point that nobody declares is a misspelled one: nobody would ever be called."""
+        own = (plugin.meta.extension_points for plugin in self._plugins.values())
+        points = EXTENSION_POINTS.union(*own)
+        if point not in points:
+            near = get_close_matches(point, points, 1)
+            hint = f"did you mean {near[0]}?" if near else "declare it in extension_points"
+            raise PluginError(f"there is no extension point {point}; {hint}")
 
     def __contains__(self, id: object) -> bool:
         return id in self._plugins
@@ -264,6 +278,11 @@ def check_plugin(plugin: object) -> None:
         raise PluginError(f"{name} is no plugin; {hint}")
     if isinstance(plugin, type):
         raise PluginError(f"{plugin.__name__} is a class; join an instance: {plugin.__name__}()")
+    if not meta.implements and not any(hasattr(plugin, verb) for verb in LIFE):
+        raise PluginError(
+            f"{meta.id} has a meta and nothing else; name what it does in implements="
+            '{"chat.message": "answer"}, or write @plugin above a function'
+        )
     for point, method in meta.implements.items():
         function = getattr(plugin, method, None)
         if not callable(function):

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import sessionbot_kit
-from sessionbot_kit import PluginKernel
+from sessionbot_kit import IncomingMessage, Media, OutgoingMessage, PluginKernel, plugin
 from sessionbot_kit.plugins import echo
 
 ROOT = Path(sessionbot_kit.__file__).parents[1]
@@ -62,6 +62,23 @@ async def test_a_gateway_runs_is_joined_watched_and_stopped(tmp_path: Path) -> N
         gateway.send_signal(signal.SIGTERM)
         assert await line_of(gateway) == "Stopping: running turns have a moment."
         assert await gateway.wait() == 0
+
+
+@plugin("!file")
+async def file(message: IncomingMessage) -> OutgoingMessage:
+    """Nine megabytes."""
+    return message.reply("here", media=(Media.from_bytes(bytes(9_000_000), name="a.bin"),))
+
+
+async def test_a_large_file_is_kept_on_the_disk_of_the_gateway(tmp_path: Path) -> None:
+    async with command(tmp_path, "gateway", "run", "--console", "--port", "0") as gateway:
+        url = (await line_of(gateway)).split()[2].rstrip(",")
+        await line_of(gateway)
+        async with await PluginKernel(file).attach(url):
+            await say(gateway, "!file")
+            assert await line_of(gateway) == "here"
+        kept = [path.stat().st_size for path in (tmp_path / "data" / "received").iterdir()]
+        assert kept == [9_000_000]
 
 
 async def test_an_open_address_without_a_token_is_refused(tmp_path: Path) -> None:

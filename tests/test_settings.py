@@ -329,3 +329,19 @@ def test_only_doors_look_at_the_environment() -> None:
     }
     # logs: NO_COLOR; lab: passes it on; commands: a recovery phrase is given to a command alone
     assert looking <= {"settings", "logs", "lab", "commands", "gateway_commands"}
+
+
+def test_the_file_may_end_in_yaml_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sessionbot.yaml").write_text("turn_timeout_s: 7\n")
+    assert Settings.load().turn_timeout_s == 7
+
+
+def test_two_files_of_which_one_would_be_ignored_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("sessionbot.yml", "sessionbot.yaml"):
+        (tmp_path / name).write_text("turn_timeout_s: 7\n")
+    with pytest.raises(SettingsError, match=r"sessionbot.yml and sessionbot.yaml, and only one"):
+        Settings.load()

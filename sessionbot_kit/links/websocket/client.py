@@ -82,6 +82,7 @@ class ClientLink(WebSocketLink):
         self._backoff = backoff
         self._sleep = sleep
         self._violations = 0
+        self._unreachable = False
         self._crew = Crew(f"link to {name}")
 
     async def open(self) -> Self:
@@ -116,13 +117,23 @@ class ClientLink(WebSocketLink):
                     said = (error.response.body or b"").decode(errors="replace").strip()[:200]
                     self.finish(f"the server refused us with {status}: {said}")
                     return
-                log.info("server is busy", extra={"link": self.name, "status": status})
+                self._note_failure(f"the server is busy, {status}")
             except (OSError, TimeoutError, EOFError, InvalidHandshake) as error:
-                log.info("no connection", extra={"link": self.name, "error": str(error)})
+                self._note_failure(str(error) or type(error).__name__)
             except Exception:
                 log.exception("connection failed", extra={"link": self.name})
             if self.closed is None:
                 await self._sleep(self._backoff.delay())
+
+    def _note_failure(self, error: str) -> None:
+        """Say it once; that it goes on is no news until it has worked in between."""
+        level = logging.DEBUG if self._unreachable else logging.WARNING
+        self._unreachable = True
+        log.log(
+            level,
+            "no connection, calling on until there is one",
+            extra={"link": self.name, "error": error},
+        )
 
     async def _connect(self) -> None:
         rules = self._rules
@@ -146,6 +157,7 @@ class ClientLink(WebSocketLink):
                 self.finish(f"the server does not speak {self.exchange.subprotocol}")
                 return
             since = self._loop.time()
+            self._unreachable = False
             connection = Connection(socket)
             self._call(connection)
             await self.attach(connection)
