@@ -67,8 +67,9 @@ class Promoted:
             "proof": done,
             "test": place.shown(place.test),
             "recording": place.shown(place.recording),
-            "entry point": self.entry_point,
         }
+        if self.entry_point:
+            facts["entry point"] = self.entry_point
         if self.again:
             return Card(f"{self.plugin} was promoted already, and nothing has changed", facts)
         return Card(f"{self.plugin} is promoted", facts, self.note)

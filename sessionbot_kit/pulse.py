@@ -29,7 +29,7 @@ class Pulse:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.lag_s = 0.0  # of the last beat
-        self._report = report
+        self.report = report
         self._limit_s = limit_s
         self._clock = clock
         self._sleep = sleep
@@ -41,4 +41,4 @@ class Pulse:
             await self._sleep(BEAT_S)
             self.lag_s = max(0.0, self._clock() - began - BEAT_S)
             if self.lag_s >= self._limit_s:
-                await self._report(self.lag_s)
+                await self.report(self.lag_s)
