@@ -73,6 +73,7 @@ class Answering:
 
     async def answer(self, row: InboxRow, *, attempt: int, alone: bool = False) -> None:
         """Run the turn of a row to its commit; LinkClosed when its kernel goes meanwhile."""
+        await self._ledger.room(row)
         dialog, own = await self._ledger.journals(row)
         if row.kind == "later":
             return await self._say_later(row)

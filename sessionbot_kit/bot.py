@@ -17,6 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from sessionbot_kit.bounds import Bounds
 from sessionbot_kit.channel import Channel
 from sessionbot_kit.channels.loopback import Loopback
 from sessionbot_kit.courier import Patience
@@ -59,6 +60,7 @@ class Bot:
         watch_events: int = 1_000,
         dialog_expires_s: float = 86_400.0,
         clock: Clock | None = None,
+        bounds: Bounds | None = None,
         sections: Sections | None = None,
     ) -> None:
         self.name = name
@@ -81,6 +83,7 @@ class Bot:
             "max_message_bytes": max_message_bytes,
             "dialog_expires_s": dialog_expires_s,
             "clock": clock,
+            "bounds": bounds,
         }
         self._store = store
         self._open: AsyncExitStack | None = None
@@ -100,6 +103,7 @@ class Bot:
             "patience": Patience(**dict(settings.courier)),
             "max_message_bytes": settings.max_message_bytes,
             "watch_events": settings.queues.watch_events,
+            "bounds": settings.queues.bounds(),
             "sections": settings.plugins.sections(),
         }
         return cls(*plugins, **wanted | more)

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, Final, Self
 
 from sessionbot_kit.answering import Answering
+from sessionbot_kit.bounds import Bounds
 from sessionbot_kit.channel import Channel, Receipt
 from sessionbot_kit.courier import Courier, Patience, lane_of
 from sessionbot_kit.crew import Crew
@@ -71,6 +72,7 @@ class Gateway:
         absent_s: float = 10.0,
         plugin_absent_s: float = 30.0,
         dialog_expires_s: float = 86_400.0,
+        bounds: Bounds | None = None,
     ) -> None:
         self.bot = bot
         self.store = store
@@ -82,6 +84,7 @@ class Gateway:
         self._window = window
         self._drain_s = drain_s
         self._patience = patience
+        self._bounds = bounds or Bounds()
         self._max_message_bytes = max_message_bytes
         self._count_tokens = count_tokens
         self._clock = clock or SystemClock()
@@ -104,7 +107,7 @@ class Gateway:
             id: _caller(getattr(channel, method))
             for id, channel, method in self.channels.get_implementations("session.send")
         }
-        self.courier = Courier(self.store, self._send, self.feed, self._patience)
+        self.courier = Courier(self.store, self._send, self.feed, self._patience, self._bounds)
         self.timers = Timers(self.store, self._clock, lambda row: self.turns.add(row))
         ledger = Ledger(
             self.store,
@@ -127,7 +130,7 @@ class Gateway:
             absent_s=self._absent_s,
             plugin_absent_s=self._plugin_absent_s,
         )
-        self.turns = Turns(self.store, answering, self.feed, self._clock)
+        self.turns = Turns(self.store, answering, self.feed, self._clock, self._bounds)
         try:
             for reply in await self.store.unsent():
                 self.courier.post(reply)
@@ -182,6 +185,7 @@ class Gateway:
                 f"{self._max_message_bytes:,}; raise max_message_bytes, or send a link"
             )
         session = await self._session(self._key(message))
+        await self.turns.room(session.id)
         row = InboxRow(id=new_id(), session_id=session.id, message=message)
         if not await self.store.accept(row):
             log.info("second copy dropped", extra={"message_id": message.id, "turn": row.id})

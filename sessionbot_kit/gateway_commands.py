@@ -98,6 +98,7 @@ async def _serve(settings: Settings, *, host: str, port: int, console: bool) -> 
             drain_s=settings.drain_s,
             patience=Patience(**dict(settings.courier)),
             max_message_bytes=settings.max_message_bytes,
+            bounds=settings.queues.bounds(),
         ) as running,
     ):
         secret = token.get_secret_value() if token else None

@@ -17,8 +17,9 @@ from datetime import timedelta
 from typing import Final
 
 from sessionbot_kit.answering import Answering
+from sessionbot_kit.bounds import Bounds
 from sessionbot_kit.crew import Crew
-from sessionbot_kit.errors import LinkClosed, StaleLease, StoreConflict, StoreError
+from sessionbot_kit.errors import LinkClosed, RateLimited, StaleLease, StoreConflict, StoreError
 from sessionbot_kit.events import Failed, Feed
 from sessionbot_kit.logs import correlated
 from sessionbot_kit.store import InboxRow, Store
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT_S: Final = 0.1
 LONGEST_WAIT_S: Final = 30.0
+RETRY_S: Final = 10.0
 
 ALONE_FROM: Final = 2  # the second time that it is offered again
 DEATHS_ALONE: Final = 3
@@ -44,13 +46,32 @@ class _Queue:
 class Turns:
     """Answers what is in the inbox."""
 
-    def __init__(self, store: Store, answering: Answering, feed: Feed, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, answering: Answering, feed: Feed, clock: Clock, bounds: Bounds
+    ) -> None:
         self._store = store
         self._answering = answering
         self._feed = feed
         self._clock = clock
         self._crew = Crew("turns")
         self._queues: dict[str, _Queue] = {}
+        self._bounds = bounds
+        self._waiting = 0
+        self._room: asyncio.Future[None] | None = None  # somebody waits until there is some
+
+    async def room(self, session_id: str) -> None:
+        """Wait while too many turns wait in all; refuse one more of a session with too many."""
+        while self._waiting >= self._bounds.turns:
+            if self._room is None or self._room.done():
+                self._room = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._room)
+        queue = self._queues.get(session_id)
+        if queue is not None and len(queue.rows) >= self._bounds.turns_per_session:
+            raise RateLimited(
+                f"{len(queue.rows):,} messages of this session wait for their answers; "
+                "send this one again when some are answered",
+                retry_after=RETRY_S,
+            )
 
     def take_up(self, rows: Iterable[InboxRow], *, crashed: bool) -> None:
         """Go on with what was left; after a crash, the first of each session may be the reason."""
@@ -59,6 +80,7 @@ class Turns:
 
     def add(self, row: InboxRow, *, suspect: bool = False) -> None:
         """Answer a row after those that its session has waiting."""
+        self._waiting += 1
         if (queue := self._queues.get(row.session_id)) is not None:
             queue.rows.append(row)
             return
@@ -81,7 +103,12 @@ class Turns:
         self._queues.clear()
 
     def __len__(self) -> int:
-        return sum(len(queue.rows) for queue in self._queues.values())
+        return self._waiting
+
+    def _make_room(self, count: int) -> None:
+        self._waiting -= count
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
 
     async def _work(self, session_id: str, queue: _Queue) -> None:
         try:
@@ -94,9 +121,11 @@ class Turns:
                 except Exception:  # a turn is a boundary: the next message must be answered
                     log.exception("turn broke off", extra={"turn": row.id})
                 queue.rows.popleft()
+                self._make_room(1)
                 queue.suspect = False
         finally:
             del self._queues[session_id]
+            self._make_room(len(queue.rows))
             if queue.empty is not None and not queue.empty.done():
                 queue.empty.set_result(None)
 
