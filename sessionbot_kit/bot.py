@@ -25,7 +25,7 @@ from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import UsageError
 from sessionbot_kit.events import Feed, HouseEvent
 from sessionbot_kit.gateway import Gateway
-from sessionbot_kit.kernel import PluginKernel
+from sessionbot_kit.kernel import PluginKernel, here
 from sessionbot_kit.links.memory import memory_link
 from sessionbot_kit.logs import speak_up
 from sessionbot_kit.registry import Declared, Sections, prefixes_of
@@ -175,10 +175,25 @@ class Bot:
 
         A bot that is not running starts for this one message, and remembers it all the same.
         """
+        self._refuse_within(user, chat or user)
         async with self._awake():
             receipt = await self.loopback.hear(content, user=user, chat=chat)
             await self.gateway.settle(receipt)
             return self.loopback.answers(receipt)
+
+    def _refuse_within(self, user: str, chat: str) -> None:
+        """A session has one turn at a time: what a turn says there waits for that turn's end."""
+        turn = here.get()
+        if turn is None:
+            return
+        message = turn.message
+        if (message.channel_type, message.channel_id, message.sender_id) == (
+            self.loopback.meta.id, chat, user
+        ):  # fmt: skip
+            raise UsageError(
+                f"{turn.plugin} calls bot.hear for {user} while it answers {user}, and would wait "
+                "for itself; return what is to be said, or call the other plugin's function"
+            )
 
     async def add(self, plugin: Declared) -> None:
         """Join a plugin, or swap it in for the one that has its id; it serves the next message.
