@@ -82,8 +82,7 @@ class Answering:
         if row.kind == "expiry":
             log.info("dialog expired", extra={"session_id": row.session_id})
             return await self._finish(Round(row, journal=dialog))
-        if not self._switchboard.staffed(row):
-            await self._wait_for_kernels(row)
+        await self.wait_for_kernels(row)
         if dialog is not None and own is None and self._is_answer(row, dialog):
             return await self._go_on(Round(row, dialog.plugin, dialog), attempt, alone)
         if own is not None:
@@ -123,8 +122,11 @@ class Answering:
 
     # Waiting for somebody to answer it
 
-    async def _wait_for_kernels(self, row: InboxRow) -> None:
+    async def wait_for_kernels(self, row: InboxRow) -> None:
+        """Return when a kernel is here for this row, if it needs one."""
         board = self._switchboard
+        if board.staffed(row) or row.kind in ("later", "expiry"):
+            return
         patience = self._clock.now() + timedelta(seconds=self._absent_s)
         while await before(self._clock, patience, board.changed, self._crew):
             if board.staffed(row):

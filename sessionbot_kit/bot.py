@@ -25,6 +25,7 @@ from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import UsageError
 from sessionbot_kit.events import Feed, HouseEvent
 from sessionbot_kit.gateway import Gateway
+from sessionbot_kit.hosts import HOSTS, Host, OwnLoop, OwnThread, Sync, Where, carried, hosted
 from sessionbot_kit.kernel import PluginKernel, here
 from sessionbot_kit.links.memory import memory_link
 from sessionbot_kit.logs import speak_up
@@ -62,8 +63,12 @@ class Bot:
         clock: Clock | None = None,
         bounds: Bounds | None = None,
         sections: Sections | None = None,
+        host: Where = "loop",
     ) -> None:
+        if host not in HOSTS:
+            raise UsageError(f"host={host!r} is no place for a bot; choose {' or '.join(HOSTS)}")
         self.name = name
+        self.host: Host = OwnLoop() if host == "loop" else OwnThread(f"{name}'s thread")
         self.kernel = PluginKernel(
             *plugins,
             bot=name,
@@ -141,6 +146,19 @@ class Bot:
     def running(self) -> bool:
         return self._gateway is not None
 
+    @property
+    def sync(self) -> Any:
+        """The verbs of a bot without `await`; the bot has a thread of its own then."""
+        if not isinstance(self.host, OwnThread):
+            if self.running:
+                raise UsageError(
+                    f"{self.name} runs in a loop, which .sync would block; "
+                    'write await, or make it Bot(..., host="thread")'
+                )
+            self.host = OwnThread(f"{self.name}'s thread")
+        return Sync(self, self.host)
+
+    @hosted
     async def start(
         self, *, listen: int | None = None, host: str = "127.0.0.1", token: str | None = None
     ) -> Self:
@@ -160,6 +178,11 @@ class Bot:
 
     async def stop(self) -> None:
         """End: running turns have a moment, what is unanswered waits for the next start."""
+        await self.host.run(self._stop())
+        if isinstance(self.host, OwnThread):
+            self.host.end()
+
+    async def _stop(self) -> None:
         async with self._door:
             self._stays = False
             await self._end()
@@ -170,6 +193,7 @@ class Bot:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.stop()
 
+    @hosted
     async def hear(self, content: str, *, user: str = "you", chat: str | None = None) -> list[str]:
         """Say something to the bot as `user` and return what it answers.
 
@@ -195,6 +219,7 @@ class Bot:
                 "for itself; return what is to be said, or call the other plugin's function"
             )
 
+    @hosted
     async def add(self, plugin: Declared) -> None:
         """Join a plugin, or swap it in for the one that has its id; it serves the next message.
 
@@ -202,14 +227,16 @@ class Bot:
         """
         await self.kernel.add(plugin)
 
+    @hosted
     async def remove(self, id: str) -> None:
         """Take a plugin out; the turns that run on it end first."""
         await self.kernel.remove(id)
 
     def watch(self, session: str | None = None) -> AsyncIterator[HouseEvent]:
         """What happens to messages from now on: Received, Offered, Said, Failed, Sent."""
-        return self.feed.watch(session)
+        return carried(self.host, self.feed.watch(session))
 
+    @hosted
     async def settle(self) -> None:
         """Wait until everything that was heard is answered and sent."""
         if self.running:

@@ -138,6 +138,8 @@ class Turns:
                 if died:
                     if row.attempts >= ALONE_FROM + DEATHS_ALONE - 1:
                         return await self._answering.set_aside(row)
+                    # One that waits for a kernel has killed nobody, however often we die.
+                    await self._answering.wait_for_kernels(row)
                     row = replace(row, attempts=await self._store.attempt(row.id))
                     died = False
                 tries += 1
