@@ -24,6 +24,8 @@ from sessionbot_kit.sessions import SessionManager
 
 if TYPE_CHECKING:
     from sessionbot_kit.chunker import Chunker
+    from sessionbot_kit.nesting import enable_nesting
+    from sessionbot_kit.promotion import promote
     from sessionbot_kit.reassembler import Reassembler
     from sessionbot_kit.settings import Settings
 
@@ -34,6 +36,8 @@ _ON_DEMAND = {
     "Chunker": "sessionbot_kit.chunker",
     "Reassembler": "sessionbot_kit.reassembler",
     "Settings": "sessionbot_kit.settings",
+    "enable_nesting": "sessionbot_kit.nesting",
+    "promote": "sessionbot_kit.promotion",
 }
 
 __all__ = [
@@ -52,8 +56,20 @@ __all__ = [
     "Reassembler",
     "SessionManager",
     "Settings",
+    "enable_nesting",
     "plugin",
+    "promote",
 ]
+
+
+def load_ipython_extension(shell: object) -> None:
+    """`%load_ext sessionbot_kit`: the magics."""
+    import_module("sessionbot_kit.magics").load(shell)
+
+
+def unload_ipython_extension(shell: object) -> None:
+    """`%unload_ext sessionbot_kit`: as if they had never been."""
+    import_module("sessionbot_kit.magics").unload(shell)
 
 
 def __getattr__(name: str) -> object:

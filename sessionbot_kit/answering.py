@@ -11,16 +11,17 @@ the place of the dialog that was open, and says so.
 
 import logging
 import random
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final
 
 from sessionbot_kit.crew import Crew
-from sessionbot_kit.errors import KitError
+from sessionbot_kit.errors import KitError, SessionError, UsageError
 from sessionbot_kit.events import Asked, Failed, Feed, Offered, Said, Stepped
 from sessionbot_kit.journal import Journal, Progress
 from sessionbot_kit.ledger import Ledger, Round, is_about
 from sessionbot_kit.link import Link, Live, Offer, Result, Step
-from sessionbot_kit.models import OutgoingMessage
+from sessionbot_kit.models import Act, OutgoingMessage, SessionKey
 from sessionbot_kit.routes import Choice, Route, first_word
 from sessionbot_kit.shadows import Shadows
 from sessionbot_kit.store import InboxRow, Lease, Store
@@ -36,7 +37,12 @@ APOLOGY: Final = "Sorry, something went wrong here. It has been noted."
 ANSWER_AGAIN: Final = f"{APOLOGY} Answer again, or send {CANCEL}."
 ASIDE: Final = "Sorry, I cannot answer this message. I have put it aside, and it has been noted."
 ABSENT: Final = "I cannot answer right now. Your message is kept, and I will as soon as I can."
+NOT_THERE: Final = "I cannot reach you on {}. Let us go on here."
 NOT_HERE: Final = f"I cannot go on with this right now. Answer again later, or send {CANCEL}."
+
+
+# A session goes on at another address, by default where its person was met before.
+Transfer = Callable[[str, str, str | None], Awaitable[SessionKey]]
 
 
 class Answering:
@@ -55,6 +61,7 @@ class Answering:
         window: int,
         absent_s: float,
         plugin_absent_s: float,
+        transfer: Transfer,
     ) -> None:
         self._store = store
         self._lease = lease
@@ -66,6 +73,12 @@ class Answering:
         self._window = window
         self._absent_s = absent_s
         self._plugin_absent_s = plugin_absent_s
+        self._transfer = transfer
+        self._without_plugin = {
+            "later": self._say_later,
+            "delete": self._take_back,
+            "transfer": self._go_elsewhere,
+        }
         self._crew = Crew("waits")
 
     async def stop(self) -> None:
@@ -75,8 +88,8 @@ class Answering:
         """Run the turn of a row to its commit; LinkClosed when its kernel goes meanwhile."""
         await self._ledger.room(row)
         dialog, own = await self._ledger.journals(row)
-        if row.kind == "later":
-            return await self._say_later(row)
+        if (do := self._without_plugin.get(row.kind)) is not None:
+            return await do(row)
         if row.kind != "message" and not is_about(row, dialog):
             return await self._finish(Round(row))  # the question was answered meanwhile
         if row.kind == "expiry":
@@ -100,6 +113,11 @@ class Answering:
         """Give a row up that ends its process again and again."""
         dialog, own = await self._ledger.journals(row)
         await self._fail(Round(row, journal=own or dialog), "its process died each time", ASIDE)
+
+    async def refuse(self, row: InboxRow, text: str) -> None:
+        """Keep what somebody said too fast, without running anything."""
+        log.info("message came too fast", extra={"turn": row.id, "session_id": row.session_id})
+        await self._finish(Round(row), text)
 
     # What a message is
 
@@ -254,6 +272,27 @@ class Answering:
 
     async def _say_later(self, row: InboxRow) -> None:
         reply = row.message.reply(row.message.content, id=f"{row.id}/0", reply_to=None)
+        await self._ledger.end(Round(row), (reply,))
+        self._tell_said(Round(row), (reply,), 0.0)
+
+    async def _take_back(self, row: InboxRow) -> None:
+        act = Act(verb="delete", target=str(row.message.metadata["reply"]))
+        reply = row.message.reply("", id=f"{row.id}/0", reply_to=None, act=act)
+        await self._ledger.end(Round(row), (reply,))
+
+    async def _go_elsewhere(self, row: InboxRow) -> None:
+        about: Any = row.message.metadata
+        try:
+            place = await self._transfer(row.session_id, about["channel"], about["address"])
+        except (SessionError, UsageError) as error:
+            log.warning("not transferred", extra={"turn": row.id, "error": str(error)})
+            return await self._finish(Round(row), NOT_THERE.format(about["channel"]))
+        reply = OutgoingMessage(
+            channel_type=place.interface,
+            channel_id=place.chat,
+            content=row.message.content,
+            id=f"{row.id}/0",
+        )
         await self._ledger.end(Round(row), (reply,))
         self._tell_said(Round(row), (reply,), 0.0)
 

@@ -30,7 +30,7 @@ from pydantic import JsonValue
 from sessionbot_kit.answers import Check
 from sessionbot_kit.errors import NoAnswer, UsageError
 from sessionbot_kit.journal import Entry, Later, Progress
-from sessionbot_kit.models import IncomingMessage, OutgoingMessage, StoredMessage
+from sessionbot_kit.models import Act, IncomingMessage, Media, OutgoingMessage, StoredMessage
 from sessionbot_kit.telling import EPOCH, DialogChanged, Telling, as_json
 
 T = TypeVar("T")
@@ -217,15 +217,61 @@ class Chat:
         without a default, NoAnswer is raised. A question with a `name` keeps its answer when the
         plugin is edited and the text is another.
         """
-        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        seconds = None if timeout is None else _seconds(timeout)
         if default is not UNSET and seconds is None:
             raise UsageError("default= is the answer after a time-out; give timeout= too")
         check = Check(text, choices, validate)
         return Call(self, "ask", partial(self._ask, check, seconds, default, name))
 
-    def say(self, content: str | OutgoingMessage, *, name: str = "") -> Call[None]:
-        """Say something now. It stays said, whatever becomes of the turn."""
-        return Call(self, "say", partial(self._say, content, name))
+    def say(
+        self,
+        content: str | OutgoingMessage,
+        *,
+        delete_after: float | timedelta | None = None,
+        name: str = "",
+    ) -> Call[str]:
+        """Say something now. It stays said, whatever becomes of the turn.
+
+        What comes back names it, for `edit` and `delete`. With `delete_after` (seconds, or a
+        timedelta) it is taken back then, also after a restart.
+        """
+        return Call(self, "say", partial(self._say, self._outgoing(content, delete_after), name))
+
+    def send_media(
+        self,
+        media: Media | Sequence[Media],
+        text: str = "",
+        *,
+        delete_after: float | timedelta | None = None,
+        name: str = "",
+    ) -> Call[str]:
+        """Send files, with or without words; where a platform cannot, they are named."""
+        files = (media,) if isinstance(media, Media) else tuple(media)
+        outgoing = self._outgoing(self.message.reply(text, media=files), delete_after)
+        return Call(self, "send_media", partial(self._say, outgoing, name))
+
+    def edit(self, said: str, text: str) -> Call[None]:
+        """Put another text in the place of what `say` said; where that cannot be, say it again."""
+        return Call(self, "edit", partial(self._act, "edit", said, text))
+
+    def delete(self, said: str) -> Call[None]:
+        """Take back what `say` said, where the platform lets a bot do so."""
+        return Call(self, "delete", partial(self._act, "delete", said))
+
+    def react(self, emoji: str, to: str | None = None, *, remove: bool = False) -> Call[None]:
+        """Put an emoji to a message, by default the person's last; or take it away again."""
+        target = self.message.id if to is None else to
+        return Call(self, "react", partial(self._act, "react", target, emoji=emoji, remove=remove))
+
+    def transfer(
+        self, channel: str, address: str | None = None, *, text: str = "Let us go on here."
+    ) -> Call[None]:
+        """Go on with this conversation on another channel, when this turn is over.
+
+        `address` is the chat there; without it, the one where this person was met before. The
+        first thing that is said there is `text`.
+        """
+        return Call(self, "transfer", partial(self._transfer, channel, address, text))
 
     def once(self, name: str, function: Callable[[], Any]) -> Call[Any]:
         """Do something once in this dialog, and give back what came of it, now and ever after.
@@ -352,10 +398,38 @@ class Chat:
         self.asks = seconds
         raise Waiting
 
-    async def _say(self, content: str | OutgoingMessage, name: str) -> None:
-        if self._telling.recall("say", name) is None and self._telling.live:
-            self._telling.utter(content)
-            self._telling.record("say", name, None)
+    def _outgoing(
+        self, content: str | OutgoingMessage, delete_after: float | timedelta | None
+    ) -> str | OutgoingMessage:
+        if delete_after is None:
+            return content
+        seconds = _seconds(delete_after)
+        if seconds <= 0:
+            raise UsageError(f"delete_after={delete_after!r} is not in the future; give seconds")
+        message = content if isinstance(content, OutgoingMessage) else self.message.reply(content)
+        metadata = {**message.metadata, "delete_after": seconds}
+        return message.model_copy(update={"metadata": metadata})
+
+    async def _say(self, content: str | OutgoingMessage, name: str) -> str:
+        entry = self._telling.recall("say", name)
+        if entry is None and self._telling.live:
+            id = self._telling.utter(content)
+            entry = self._telling.record("say", name, id)
+            await self._port.step(self._telling.take())
+        return str(entry.value) if entry is not None else ""
+
+    async def _act(self, verb: Any, target: str, text: str = "", **more: Any) -> None:
+        if self._telling.recall("act", "") is None and self._telling.live:
+            act = Act(verb=verb, target=target, **more)
+            self._telling.utter(self.message.reply(text, act=act, reply_to=None))
+            self._telling.record("act", "", f"{verb} {target}")
+            await self._port.step(self._telling.take())
+
+    async def _transfer(self, channel: str, address: str | None, text: str) -> None:
+        if self._telling.recall("transfer", "") is None:
+            about: dict[str, JsonValue] = {"channel": channel, "address": address}
+            self._telling.postpone(Later(self.now.astimezone(UTC), text, "transfer", about))
+            self._telling.record("transfer", "", channel)
             await self._port.step(self._telling.take())
 
     async def _once(self, name: str, function: Callable[[], Any]) -> Any:
@@ -395,3 +469,7 @@ class Chat:
     async def _type(self) -> None:
         if self._telling.live:
             await self._port.show("typing")
+
+
+def _seconds(time: float | timedelta) -> float:
+    return time.total_seconds() if isinstance(time, timedelta) else float(time)

@@ -83,6 +83,17 @@ class Differences:
             self._more.clear()
             await self._more.wait()
 
+    def kept(self) -> list[Difference]:
+        """The last ones, the newest last."""
+        return list(self._kept)
+
+    async def more_than(self, seen: int) -> int:
+        """Wait until there were more than so many; how many there were then."""
+        while self.seen <= seen:
+            self._more.clear()
+            await self._more.wait()
+        return self.seen
+
     def table(self) -> Table:
         """Live answers and shadow answers, side by side."""
         rows = [

@@ -23,6 +23,7 @@ from sessionbot_kit.differences import Differences, compare
 from sessionbot_kit.errors import AccessError, LinkClosed
 from sessionbot_kit.journal import Progress
 from sessionbot_kit.link import Bye, Event, Frame, Hello, Link, Offer, Result, Step, Stepped
+from sessionbot_kit.recording import Recorder, What
 from sessionbot_kit.registry import Declared, Registry, Sections, call
 from sessionbot_kit.routes import Only
 from sessionbot_kit.runner import Runner
@@ -46,10 +47,12 @@ class PluginKernel:
         block_timeout_s: float = 10.0,
         drain_s: float = 5.0,
         sections: Sections | None = None,
+        record: What = "drafts",
     ) -> None:
         self.bot = bot
         self.name = name or f"kernel {os.getpid()}"
         self.registry = Registry(plugins)
+        self.recorder = Recorder(record)
         self._turn_timeout_s = turn_timeout_s
         self._block_timeout_s = block_timeout_s
         self._runner = self._a_runner()
@@ -66,6 +69,8 @@ class PluginKernel:
         """Start the plugins: all of them or none."""
         if not self.registry.running:
             await self.registry.start(self._sections)
+            for plugin in self.registry.all_plugins():
+                self.recorder.begin(plugin)
             self._warn_of_defaults()
         return self
 
@@ -100,6 +105,7 @@ class PluginKernel:
         """
         old = await self.registry.swap(plugin)
         if self.registry.running:
+            self.recorder.begin(plugin, self.registry.handed.get(plugin.meta.id))
             if old is not None:
                 self._retire(old)
             self._warn_of_defaults()
@@ -185,6 +191,8 @@ class PluginKernel:
             self._turns.discard(turn)
             if self._running.get(offer.turn) is turn:
                 del self._running[offer.turn]
+        if plugin is not None:
+            self.recorder.note(plugin, offer, turn.steps, result)
         await turn.end(result)
 
     def _stepped(self, link: Link, answer: Stepped) -> None:
@@ -203,6 +211,7 @@ class PluginKernel:
                     await asyncio.wait(turns)
             finally:
                 stop_worker()
+                self.recorder.end(old)
                 await self.registry.retire(old)
 
         self._retiring.start(wait_and_stop(), f"plugin {old.meta.id}")
@@ -284,6 +293,7 @@ class RunningTurn:
         self.offer = offer
         self.plugin: Declared | None = None
         self.task: asyncio.Task[Any] | None = None
+        self.steps: list[Progress] = []
         self._waiting: asyncio.Future[bool] | None = None
 
     async def step(self, progress: Progress) -> None:
@@ -294,6 +304,7 @@ class RunningTurn:
         if not await self._waiting:
             # The turn belongs to somebody else by now: nothing that it does counts any more.
             raise asyncio.CancelledError(f"turn {offer.turn} was taken over")
+        self.steps.append(progress)
 
     def stepped(self, answer: Stepped) -> bool:
         """Take the gateway's answer, if it is the one that is waited for."""

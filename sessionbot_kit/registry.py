@@ -23,7 +23,7 @@ from sessionbot_kit.edition import release
 from sessionbot_kit.errors import KitError, PluginError
 from sessionbot_kit.extension import Plugin, PluginMeta, check_asks, start_order
 from sessionbot_kit.faults import place_of
-from sessionbot_kit.handover import hand_over
+from sessionbot_kit.handover import Handed, hand_over
 from sessionbot_kit.routes import Route
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ class Registry:
         self._started: list[str] = []
         self._sections: Sections = {}
         self._swapping = asyncio.Lock()
+        self.handed: dict[str, Handed] = {}  # what each version that serves was given
         self._start_timeout_s = start_timeout_s
         self.running = False
         for plugin in plugins:
@@ -125,10 +126,14 @@ class Registry:
             if old is plugin:
                 return None
             self._check_prefixes(plugin)
+            handed = None
             if self.running:
                 self._order(plugin)  # its dependencies must be here
-                await self._take_over(plugin, old)
+                handed = await self._take_over(plugin, old)
             self._plugins[id] = plugin
+            self.handed.pop(id, None)
+            if handed is not None:
+                self.handed[id] = handed
             if self.running:
                 started = {*self._started, id}
                 self._started = [id for id in self._order() if id in started]
@@ -156,17 +161,17 @@ class Registry:
         while self._started:
             await self._stop_one(self._plugins[self._started.pop()])
 
-    async def _take_over(self, plugin: Declared, old: Declared | None) -> None:
+    async def _take_over(self, plugin: Declared, old: Declared | None) -> Handed | None:
         """Start a plugin and give it the state of the one before it."""
         started = False
         try:
             await self._start_one(plugin)
             started = True
             self._check_prefixes(plugin)  # some know theirs only when they have started
-            if old is not None:
-                await hand_over(old, plugin)
+            handed = await hand_over(old, plugin) if old is not None else None
             if not self.running:
                 raise PluginError(f"{plugin.meta.id} came as the others stopped; add it again")
+            return handed
         except BaseException as fault:  # somebody else's code: sys.exit() ends a start, not us
             if started:
                 await self._stop_one(plugin)

@@ -40,6 +40,8 @@ from sessionbot_kit.sections import (
     Queues,
     Seconds,
     Section,
+    Sessions,
+    Web,
 )
 
 FILE_NAMES = ("sessionbot.yml", "cobot.yml")
@@ -85,6 +87,8 @@ class Settings(BaseSettings):
     queues: Queues = Queues()
     log: Log = Log()
     gateway: GatewayPort = GatewayPort()
+    sessions: Sessions = Sessions()
+    web: Web = Web()
     plugins: Plugins = Plugins()
 
     _layers: Layers = PrivateAttr()

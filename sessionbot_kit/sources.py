@@ -105,6 +105,14 @@ def plugins_of(module: ModuleType) -> tuple[Plugin, ...]:
     )
 
 
+def plugin_name(plugin: Any, module: ModuleType) -> str:
+    """The name by which a module offers a plugin: what stands after the colon in module:name."""
+    if hasattr(module, FACTORY):
+        return FACTORY
+    named = (name for name, value in vars(module).items() if value is plugin)
+    return next(named, type(plugin).__name__)
+
+
 def as_plugin(value: Any, name: str) -> Plugin:
     """A plugin, or what makes one when it is called."""
     is_maker = isinstance(value, type) or (callable(value) and not _has_meta(value))

@@ -47,6 +47,9 @@ class Switchboard:
             for kernel in self._kernels.values()
         )
 
+    def __len__(self) -> int:
+        return len(self._kernels)
+
     def join(self, link: Link, hello: Hello) -> None:
         """A kernel is here, or says anew what it serves."""
         if (kernel := self._kernels.get(link)) is None:

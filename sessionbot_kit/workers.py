@@ -10,6 +10,7 @@ it hangs in C, is left behind and another one takes its place; up to a limit.
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -74,7 +75,8 @@ class Worker:
             thread = self._thread
             if thread is None or not thread.alive:
                 thread = self._new_thread()
-            done = thread.begin(function)
+            # In the context of its turn: what it prints goes where the turn's own prints go.
+            done = thread.begin(partial(contextvars.copy_context().run, function))
             try:
                 return await asyncio.shield(done)
             except asyncio.CancelledError:

@@ -35,4 +35,5 @@ async def kernel(port: str, name: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run({"gateway": gateway, "kernel": kernel}[sys.argv[1]](*sys.argv[2:]))
+    what, *words = sys.argv[1:]
+    asyncio.run(gateway(*words) if what == "gateway" else kernel(*words))

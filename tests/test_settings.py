@@ -160,7 +160,7 @@ def test_a_section_without_lines_is_an_empty_one(write: Write) -> None:
     ("arguments", "sentence"),
     [
         ({"turn_timeout": 5}, "there is no setting turn_timeout; did you mean turn_timeout_s?"),
-        ({"port": 1}, "there is no setting port; did you mean gateway.port?"),
+        ({"tries": 1}, "there is no setting tries; did you mean courier.tries?"),
         ({"courier": {"trys": 1}}, "there is no setting courier.trys; did you mean courier.tries?"),
         ({"zzz": 1}, "there is no setting zzz; `sessionbot config show` lists them all"),
         ({"turn_timeout_s": -5}, "turn_timeout_s should be greater than 0, not -5 (argument)"),

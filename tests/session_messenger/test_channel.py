@@ -21,11 +21,12 @@ from sessionbot_kit.channels.session_messenger.events import (
     Unsent,
 )
 from sessionbot_kit.channels.session_messenger.identity import Identity
-from sessionbot_kit.channels.session_messenger.incoming import CHANNEL_TYPE, Manners
+from sessionbot_kit.channels.session_messenger.incoming import Manners
 from sessionbot_kit.channels.session_messenger.loopback import LoopbackNetwork
 from sessionbot_kit.channels.session_messenger.loopback.faults import Refuses
 from sessionbot_kit.channels.session_messenger.pace import Pace
 from sessionbot_kit.channels.session_messenger.protobuf import encode
+from sessionbot_kit.channels.session_messenger.signals import CHANNEL_TYPE
 from sessionbot_kit.errors import SettingsError, UsageError
 from sessionbot_kit.models import Media, OutgoingMessage
 
@@ -268,4 +269,4 @@ def test_a_client_name_that_others_would_not_show_is_refused(ada: Identity, name
 
 
 def test_a_channel_shows_its_session_id_and_no_secret(ada: Identity) -> None:
-    assert repr(SessionMessenger(ada)) == "SessionMessenger((0548...2c69))"
+    assert repr(SessionMessenger(ada)) == "SessionMessenger(0548...2c69)"

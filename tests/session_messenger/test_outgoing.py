@@ -11,7 +11,6 @@ from sessionbot_kit.channels.session_messenger.envelope import unpack
 from sessionbot_kit.channels.session_messenger.events import MessageId
 from sessionbot_kit.channels.session_messenger.files import FileClient
 from sessionbot_kit.channels.session_messenger.identity import Identity
-from sessionbot_kit.channels.session_messenger.incoming import CHANNEL_TYPE
 from sessionbot_kit.channels.session_messenger.loopback import LoopbackNetwork
 from sessionbot_kit.channels.session_messenger.loopback.faults import (
     Codes,
@@ -21,6 +20,7 @@ from sessionbot_kit.channels.session_messenger.loopback.faults import (
     Waits,
 )
 from sessionbot_kit.channels.session_messenger.outgoing import Outgoing
+from sessionbot_kit.channels.session_messenger.signals import CHANNEL_TYPE
 from sessionbot_kit.channels.session_messenger.state import State
 from sessionbot_kit.channels.session_messenger.swarm import SwarmClient
 from sessionbot_kit.models import Media, OutgoingMessage, SendResult

@@ -1,10 +1,13 @@
 """What every link promises, as tests: subclass it, give it a joined pair, and you know.
 
-class TestMyLink(LinkContract):
-    @pytest.fixture
-    async def ends(self) -> AsyncIterator[tuple[Link, Link]]:
-        async with my_pair() as (gateway_end, kernel_end):
-            yield gateway_end, kernel_end
+    class TestMyLink(LinkContract):
+        @pytest_asyncio.fixture
+        async def ends(self) -> AsyncIterator[tuple[Link, Link]]:
+            async with my_pair() as (gateway_end, kernel_end):
+                yield gateway_end, kernel_end
+
+Both ends are used as an application uses them, so nothing here knows how yours carries a frame.
+The one rule to remember: a frame counts as safe when the next one is asked for, and not before.
 """
 
 import asyncio
@@ -85,6 +88,7 @@ async def take(link: Link, count: int) -> list[Frame]:
     return [await link.receive() for _ in range(count)]
 
 
+@pytest.mark.asyncio
 class LinkContract:
     """One fixture to give, `ends`: the gateway's end and the kernel's."""
 
@@ -163,7 +167,7 @@ class LinkContract:
 
     async def test_a_receive_that_was_cancelled_loses_nothing(self, ends: Ends) -> None:
         gateway, kernel = ends
-        waiting = asyncio.ensure_future(gateway.receive())
+        waiting = asyncio.ensure_future(gateway.receive())  # parent: this test awaits it
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -197,7 +201,7 @@ class LinkContract:
 
     async def test_closing_wakes_those_who_wait(self, ends: Ends) -> None:
         gateway, _ = ends
-        waiting = asyncio.ensure_future(gateway.receive())
+        waiting = asyncio.ensure_future(gateway.receive())  # parent: this test awaits it
         await asyncio.sleep(0)
         await gateway.close()
         with pytest.raises(LinkClosed):
@@ -210,7 +214,7 @@ class LinkContract:
             while True:
                 await kernel.send(step(0))
 
-        speaker = asyncio.ensure_future(speak())
+        speaker = asyncio.ensure_future(speak())  # parent: this test awaits it
         await gateway.receive()
         await kernel.close()
         with pytest.raises(LinkClosed):
