@@ -92,6 +92,7 @@ class Answering:
 
     async def answer(self, row: InboxRow, *, attempt: int, alone: bool = False) -> None:
         """Run the turn of a row to its commit; LinkClosed when its kernel goes meanwhile."""
+        await self._ledger.room(row)
         dialog, own = await self._ledger.journals(row)
         if (do := self._without_plugin.get(row.kind)) is not None:
             return await do(row)
@@ -102,8 +103,7 @@ class Answering:
             return await self._finish(Round(row, journal=dialog))
         if row.kind == "message" and (text := await self._refusal(row.message)) is not None:
             return await self._finish(Round(row), text)
-        if not self._switchboard.staffed(row):
-            await self._wait_for_kernels(row)
+        await self.wait_for_kernels(row)
         if dialog is not None and own is None and self._is_answer(row, dialog):
             return await self._go_on(Round(row, dialog.plugin, dialog), attempt, alone)
         if own is not None:
@@ -148,8 +148,11 @@ class Answering:
 
     # Waiting for somebody to answer it
 
-    async def _wait_for_kernels(self, row: InboxRow) -> None:
+    async def wait_for_kernels(self, row: InboxRow) -> None:
+        """Return when a kernel is here for this row, if it needs one."""
         board = self._switchboard
+        if board.staffed(row) or row.kind in ("later", "expiry"):
+            return
         patience = self._clock.now() + timedelta(seconds=self._absent_s)
         while await before(self._clock, patience, board.changed, self._crew):
             if board.staffed(row):

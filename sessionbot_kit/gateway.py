@@ -21,6 +21,7 @@ from typing import Any, Final, Self
 
 from sessionbot_kit.answering import Answering
 from sessionbot_kit.backoff import Backoff
+from sessionbot_kit.bounds import Bounds
 from sessionbot_kit.channel import Channel, Receipt, Signal, Status, Verb, is_channel
 from sessionbot_kit.courier import Courier, Patience, lane_of
 from sessionbot_kit.crew import Crew
@@ -76,6 +77,7 @@ class Gateway:
         absent_s: float = 10.0,
         plugin_absent_s: float = 30.0,
         dialog_expires_s: float = 86_400.0,
+        bounds: Bounds | None = None,
         look_every_s: float = LOOK_EVERY_S,
         sections: Sections | None = None,
         pairing: Iterable[str] = (),
@@ -93,6 +95,7 @@ class Gateway:
         self._window = window
         self._drain_s = drain_s
         self._patience = patience
+        self._bounds = bounds or Bounds()
         self._max_message_bytes = max_message_bytes
         self._clock = clock or SystemClock()
         policy = replace(policy or SessionPolicy(), bot=bot, clock=self._clock.now)
@@ -124,6 +127,7 @@ class Gateway:
             self._send,
             self.feed,
             self._patience,
+            self._bounds,
             most_per_s={id: most for id, out in self._outlets.items() if (most := out.max_per_s)},
         )
         self.timers = Timers(self.store, self._clock, lambda row: self.turns.add(row))
@@ -151,7 +155,14 @@ class Gateway:
             forget=partial(self.sessions.clear_messages, include_summaries=True),
             refusal=self.pairing.refusal,
         )
-        self.turns = Turns(self.store, answering, self.feed, self._clock, after=self.summaries.look)
+        self.turns = Turns(
+            self.store,
+            answering,
+            self.feed,
+            self._clock,
+            self._bounds,
+            after=self.summaries.look,
+        )
         for channel in self.channels.all_plugins():
             if (keep_in := getattr(channel, "keep_in", None)) is not None:
                 keep_in(self.store)  # a platform of our own, whose pages lie with the rest
@@ -213,6 +224,7 @@ class Gateway:
             )
         self.sessions.policy.limits.check_media(message.media)
         session = await self._session(self._key(message))
+        await self.turns.room(session.id)
         row = InboxRow(id=new_id(), session_id=session.id, message=message)
         if not await self.store.accept(row):
             log.info("second copy dropped", extra={"message_id": message.id, "turn": row.id})

@@ -99,6 +99,7 @@ async def _serve(settings: Settings, *, host: str, port: int, console: bool) -> 
             max_message_bytes=settings.max_message_bytes,
             pairing=settings.pairing,
             sections=settings.plugins.sections(),
+            bounds=settings.queues.bounds(),
         ) as running,
     ):
         secret = token.get_secret_value() if token else None
