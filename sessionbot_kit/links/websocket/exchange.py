@@ -19,13 +19,13 @@ from typing import Any, BinaryIO, Literal, cast
 
 from sessionbot_kit import control as controls
 from sessionbot_kit.chunker import ANY_DOCUMENT, Chunker, Limits, Payload, Reassembler
-from sessionbot_kit.control import FRAGMENT_BYTES, Control, Greeting
+from sessionbot_kit.control import Control, Greeting
 from sessionbot_kit.errors import FragmentError, KitError, WireError
 from sessionbot_kit.fragments import HEADER, MAGIC, read_fragment
 from sessionbot_kit.frames import conversation_of, from_document, to_document
 from sessionbot_kit.lanes import Piece
 from sessionbot_kit.link import Frame, Hello
-from sessionbot_kit.links.websocket.rules import BINARY, Bucket, Rules
+from sessionbot_kit.links.websocket.rules import BINARY, STEP_BYTES, Bucket, Rules
 from sessionbot_kit.links.websocket.spool import Spool
 from sessionbot_kit.links.websocket.tap import Seen, Tap
 from sessionbot_kit.wire import Freed, Meaning, Opened, Refused, Wire
@@ -51,7 +51,7 @@ class ControlCodec:
     """Control values as frames of one connection."""
 
     def __init__(self, subprotocol: str) -> None:
-        self._chunker = Chunker(FRAGMENT_BYTES, codec=codec_of(subprotocol), shape=ANY_DOCUMENT)
+        self._chunker = Chunker(STEP_BYTES, codec=codec_of(subprotocol), shape=ANY_DOCUMENT)
         self._reassembler = Reassembler(CONTROL_LIMITS, shape=ANY_DOCUMENT)
         self._count = 0
 
@@ -88,7 +88,7 @@ class Exchange:
         self.tap = tap
         self._name = name
         self._chunker = Chunker(
-            FRAGMENT_BYTES, codec=codec_of(subprotocol), shape=ANY_DOCUMENT, limits=rules.limits
+            STEP_BYTES, codec=codec_of(subprotocol), shape=ANY_DOCUMENT, limits=rules.limits
         )
         self._hello: Hello | None = None
         self._offences = Bucket(1_000, 1_000 / 60)

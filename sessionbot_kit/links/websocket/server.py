@@ -23,7 +23,7 @@ from websockets.exceptions import NegotiationError
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from sessionbot_kit.control import FRAGMENT_BYTES, Greeting
+from sessionbot_kit.control import Greeting
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import UsageError, WireError
 from sessionbot_kit.ids import new_id
@@ -39,6 +39,7 @@ from sessionbot_kit.links.websocket.rules import (
     NORMAL,
     POLICY,
     REFUSED,
+    STEP_BYTES,
     SUBPROTOCOLS,
     Bucket,
     Rules,
@@ -132,7 +133,7 @@ class LinkServer:
             ping_timeout=rules.ping_timeout_s,
             close_timeout=rules.close_timeout_s,
             max_size=rules.limits.frame_bytes,
-            write_limit=FRAGMENT_BYTES,
+            write_limit=STEP_BYTES,
             server_header=None,
         )
 
@@ -261,7 +262,7 @@ class LinkServer:
             epoch=new_id(),
             terms=rules.terms,
             lanes=Lanes(
-                step=FRAGMENT_BYTES if subprotocol == BINARY else 1,
+                step=STEP_BYTES if subprotocol == BINARY else 1,
                 max_messages=rules.outbox_messages,
                 max_bytes=rules.outbox_bytes,
             ),
