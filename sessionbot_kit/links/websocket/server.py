@@ -29,7 +29,8 @@ from sessionbot_kit.errors import UsageError, WireError
 from sessionbot_kit.ids import new_id
 from sessionbot_kit.lanes import Lanes
 from sessionbot_kit.link import Link
-from sessionbot_kit.links.websocket.exchange import Exchange, message_id_of
+from sessionbot_kit.links.websocket.envelope import message_id_of
+from sessionbot_kit.links.websocket.exchange import Exchange
 from sessionbot_kit.links.websocket.link import WebSocketLink, warn_if_slow
 from sessionbot_kit.links.websocket.rules import (
     BINARY,
