@@ -52,7 +52,7 @@ mutants: ## break the pure modules on purpose and count what the tests notice
 	@.venv/bin/python -m checks.mutants $(ARGS)
 
 clean: ## remove .venv, caches and what the verbs left behind
-	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-bench .venv-bench-memories .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf mutants htmlcov dist build .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

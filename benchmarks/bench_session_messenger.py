@@ -15,9 +15,9 @@ from sessionbot_kit.channels.session_messenger.channel import SessionMessenger
 from sessionbot_kit.channels.session_messenger.envelope import pack, pad, unpack
 from sessionbot_kit.channels.session_messenger.events import understand
 from sessionbot_kit.channels.session_messenger.identity import Identity
-from sessionbot_kit.channels.session_messenger.incoming import CHANNEL_TYPE
 from sessionbot_kit.channels.session_messenger.loopback import LoopbackNetwork
 from sessionbot_kit.channels.session_messenger.protobuf import encode
+from sessionbot_kit.channels.session_messenger.signals import CHANNEL_TYPE
 from sessionbot_kit.extension import plugin
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage
 

@@ -19,13 +19,17 @@ from itertools import count
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks.harness import Section, Table, at_least
-from benchmarks.memories import Memory, peers
+from benchmarks.harness import Section, at_least
+from benchmarks.memories import Memory, opened
 
 OURS = "sessionbot_kit"
 AGENTS = "openai-agents"
+RAW = "raw sqlite3, FULL"
+CLOSE = (OURS, AGENTS, RAW)
+OTHERS = (AGENTS, "google-adk", "langgraph", "langchain")
 TEXT = "The quick brown fox jumps over the lazy dog. " * 3
 ROUNDS = 25
+ROUNDS_OF_OTHERS = 7
 LONG = 10_000
 CONTEXT = 50
 
@@ -44,14 +48,25 @@ async def rate(calls: int, work: Callable[[], Awaitable[object]]) -> float:
     return calls / (perf_counter() - start)
 
 
+long_ones: dict[Memory, object] = {}
+
+
+async def long_one(memory: Memory) -> object:
+    """The one long conversation of a library; some need a minute to write it."""
+    if memory not in long_ones:
+        long_ones[memory] = await memory.session(new_name("long"))
+        await memory.fill(long_ones[memory], LONG)
+    return long_ones[memory]
+
+
 def appends(history: int, calls: int) -> Sample:
     """Append one after the other to a conversation that is so long."""
-    made: dict[Memory, object] = {}
 
     async def sample(memory: Memory) -> float:
-        session = made.get(memory)
-        if session is None or history < LONG:
-            session = made[memory] = await memory.session(new_name(f"append{history}"))
+        if history == LONG:
+            session = await long_one(memory)
+        else:
+            session = await memory.session(new_name(f"append{history}"))
             await memory.fill(session, history)
 
         async def work() -> None:
@@ -122,13 +137,9 @@ def creations(calls: int) -> Sample:
 
 def contexts(calls: int, *, cold: bool) -> Sample:
     """Read the last messages of a long conversation."""
-    made: dict[Memory, object] = {}
 
     async def sample(memory: Memory) -> float:
-        if memory not in made:
-            made[memory] = await memory.session(new_name("context"))
-            await memory.fill(made[memory], LONG)
-        session = made[memory]
+        session = await long_one(memory)
         assert len(await memory.context(session, CONTEXT)) == CONTEXT
 
         async def work() -> None:
@@ -142,87 +153,106 @@ def contexts(calls: int, *, cold: bool) -> Sample:
     return sample
 
 
-async def compare(
-    section: Section,
-    memories: dict[str, Memory],
-    title: str,
-    unit: str,
-    sample: Sample,
-    goal: float,
-    *,
-    without: tuple[str, ...] = (),
-) -> Table:
-    table = section.table(title, unit=f"{unit}/s", against=AGENTS, rounds=ROUNDS)
-    for name, memory in memories.items():
-        if name not in without:
-            table.sample(
-                name,
-                partial(sample, memory),
-                goal=at_least(goal) if name == OURS else None,
-            )
-    await table.measure()
-    return table
+class Side:
+    """Some of them, side by side, each in a file of its own."""
+
+    def __init__(self, section: Section, folder: Path, names: tuple[str, ...], rounds: int) -> None:
+        self.section = section
+        self.memories: dict[str, Memory] = {}
+        self._folder = folder
+        self._names = names
+        self._rounds = rounds
+
+    async def compare(
+        self, title: str, unit: str, sample: Sample, goal: float, *, without: str = ""
+    ) -> None:
+        """Measure one table, if it is asked for."""
+        heading = title if OURS in self._names else f"{title}: others"
+        table = self.section.table(heading, unit=f"{unit}/s", against=AGENTS, rounds=self._rounds)
+        if not table.wanted:
+            return
+        await self.open()
+        for name, memory in self.memories.items():
+            if name != without:
+                bound = at_least(goal) if name == OURS else None
+                table.sample(name, partial(sample, memory), goal=bound)
+        await table.measure()
+
+    async def open(self) -> None:
+        """Open the files and bring their logs to size: as long as one grows, syncs are slower."""
+        if self.memories:
+            return
+        for name in self._names:
+            self.memories[name] = memory = await opened(name, self._folder)
+            for _ in range(40 if name in CLOSE else 4):
+                session = await memory.session(new_name("warm"))
+                for _ in range(20):
+                    await memory.append(session, TEXT)
+
+    async def close(self) -> None:
+        for memory in self.memories.values():
+            await memory.close()
 
 
 async def main(section: Section) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        memories = await peers(Path(folder))
+        close = Side(section, Path(folder), CLOSE, ROUNDS)
         try:
-            await measure(section, memories)
+            await measure(close, slow=1)
+            await flat(close)
         finally:
-            for memory in memories.values():
-                await memory.close()
+            await close.close()
+    # Apart, for these keep the disk and the memory of the process busy.
+    with tempfile.TemporaryDirectory() as folder:
+        others = Side(section, Path(folder), OTHERS, ROUNDS_OF_OTHERS)
+        try:
+            await measure(others, slow=10)
+        finally:
+            await others.close()
 
 
-async def warm(memory: Memory) -> None:
-    """Bring a log to its working size: as long as it grows, each sync is slower."""
-    for _ in range(40):
-        session = await memory.session(new_name("warm"))
-        for _ in range(20):
-            await memory.append(session, TEXT)
-
-
-async def measure(section: Section, memories: dict[str, Memory]) -> None:
-    for memory in memories.values():
-        await warm(memory)
-    # What rewrites or reads whole histories would need hours for the long ones.
-    slow = tuple(name for name in memories if name not in (OURS, AGENTS, "raw sqlite3, FULL"))
-    for history in (1, 100):
-        title = f"Append to a conversation of {history}"
-        await compare(section, memories, title, "appends", appends(history, 20), 1.4)
-    title = f"Append to a conversation of {LONG:,}"
-    await compare(section, memories, title, "appends", appends(LONG, 20), 1.4, without=slow)
+async def measure(side: Side, *, slow: int) -> None:
+    """All tables; with `slow` the samples of a long history are so much shorter."""
+    compare = side.compare
+    for history in (1, 100, LONG):
+        calls = 20 // slow if history == LONG else 20
+        title = f"Append to a conversation of {history:,}"
+        await compare(title, "appends", appends(history, calls), 1.4)
     for tasks, goal in ((8, 3), (64, 5)):
         # With 64 writers google-adk gives up: "database is locked".
-        without = ("google-adk",) if tasks > 8 else ()
+        without = "google-adk" if tasks > 8 else ""
         title = f"Append from {tasks} tasks at once"
         sample = appends_at_once(tasks, 256 // tasks)
-        await compare(section, memories, title, "appends", sample, goal, without=without)
+        await compare(title, "appends", sample, goal, without=without)
     title = "Append or read a context, 8 tasks, 1,000 conversations"
-    await compare(section, memories, title, "calls", mixed(8, 15, 1_000), 4)
+    await compare(title, "calls", mixed(8, 15, 1_000), 4)
     title = "Begin a conversation with its first message"
-    await compare(section, memories, title, "conversations", creations(10), 2)
+    await compare(title, "conversations", creations(10), 2)
     title = f"Context of {CONTEXT} of {LONG:,}, in memory"
-    await compare(section, memories, title, "contexts", contexts(200, cold=False), 30, without=slow)
+    await compare(title, "contexts", contexts(50 // slow, cold=False), 30)
     title = f"Context of {CONTEXT} of {LONG:,}, not in memory"
-    await compare(section, memories, title, "contexts", contexts(50, cold=True), 1.4, without=slow)
-    await flat(section, memories[OURS])
+    await compare(title, "contexts", contexts(50 // slow, cold=True), 1.4)
 
 
-async def flat(section: Section, memory: Memory) -> None:
+async def flat(side: Side) -> None:
     """A long conversation costs no more than a short one."""
-    table = section.table("A long conversation", unit="appends/s", against="100", rounds=ROUNDS)
-    table.sample("100", lambda: appends(100, 40)(memory))
-    long = appends(LONG, 40)
-    table.sample(f"{LONG:,}", lambda: long(memory), goal=at_least(1 / 1.15))
+    table = side.section.table(
+        "A long conversation", unit="appends/s", against="100", rounds=ROUNDS
+    )
+    if not table.wanted:
+        return
+    await side.open()
+    ours = side.memories[OURS]
+    table.sample("100", lambda: appends(100, 40)(ours))
+    table.sample(f"{LONG:,}", lambda: appends(LONG, 40)(ours), goal=at_least(1 / 1.15))
     await table.measure()
 
 
 if __name__ == "__main__":
     if find_spec("agents") is None:
-        from benchmarks.peers import peers_python
+        from benchmarks.peers import MEMORIES, peers_python
 
-        command = [peers_python(), "-m", "benchmarks.bench_store", *sys.argv[1:]]
+        command = [peers_python(MEMORIES), "-m", "benchmarks.bench_store", *sys.argv[1:]]
         sys.exit(subprocess.run(command, check=False).returncode)
     Section(
         "store",

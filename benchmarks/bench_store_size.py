@@ -25,6 +25,12 @@ TEXT = "The quick brown fox jumps over the lazy dog. " * 3
 SMALL, LARGE = 1_000, 100_000
 MESSAGES = 10
 ROUNDS = 25
+TITLES = (
+    "Create a session",
+    "Append to any session",
+    "Context of any session, not in memory",
+    "Statistics",
+)
 
 # The sessions and what was read of them are held, as a program that serves them all would do.
 LOADED = """
@@ -96,6 +102,8 @@ async def main(section: Section) -> None:
         held.process(name, command, goal=at_most(47, "KB") if kit else None)
     await held.measure()
 
+    if not any(map(section.wants, TITLES)):
+        return
     with tempfile.TemporaryDirectory() as folder:
         async with (
             SqliteStore(Path(folder) / "small.db") as small,
@@ -125,12 +133,8 @@ async def compare(section: Section, stores: dict[int, tuple[SqliteStore, list[st
     async def stats(store: SqliteStore, ids: list[str]) -> None:
         await store.stats()
 
-    for title, work, calls in (
-        ("Create a session", create, 20),
-        ("Append to any session", append, 20),
-        ("Context of any session, not in memory", context, 50),
-        ("Statistics", stats, 50),
-    ):
+    cases = ((create, 20), (append, 20), (context, 50), (stats, 50))
+    for title, (work, calls) in zip(TITLES, cases, strict=True):
         table = section.table(title, unit="us", against=f"{SMALL:,} sessions", rounds=ROUNDS)
         for size, (store, ids) in stores.items():
             goal = at_most(1.2) if size == LARGE else None
@@ -141,9 +145,9 @@ async def compare(section: Section, stores: dict[int, tuple[SqliteStore, list[st
 
 if __name__ == "__main__":
     if find_spec("agents") is None:
-        from benchmarks.peers import peers_python
+        from benchmarks.peers import MEMORIES, peers_python
 
-        command = [peers_python(), "-m", "benchmarks.bench_store_size", *sys.argv[1:]]
+        command = [peers_python(MEMORIES), "-m", "benchmarks.bench_store_size", *sys.argv[1:]]
         sys.exit(subprocess.run(command, check=False).returncode)
     Section(
         "store_size",

@@ -14,7 +14,8 @@
 
 Saved as `benchmarks/bench_encode.py` it is run by `python -m benchmarks.bench_encode`; it prints
 the table and writes its own section of `benchmarks/RESULTS.md`. `--quick` runs three rounds and
-writes nothing.
+writes nothing; `--only PATTERN` measures the tables in whose title it is found, and leaves the
+others of the section as they are.
 
 A case is a function or a coroutine function. `time` measures a call, `sample` takes what the
 function returns (a rate, a size, a percentile), and `process` takes the number that a fresh
@@ -29,6 +30,7 @@ import asyncio
 import gc
 import inspect
 import os
+import re
 import sys
 import tempfile
 from asyncio.subprocess import PIPE
@@ -68,6 +70,7 @@ class Table:
     samples: dict[str, list[float]] = field(default_factory=dict)
     goals: dict[str, Goal | None] = field(default_factory=dict)
     samplers: dict[str, Sampler] = field(default_factory=dict)
+    wanted: bool = True
 
     def time(
         self, name: str, work: Work, *, goal: Goal | None = None, number: int | None = None
@@ -109,6 +112,8 @@ class Table:
         """Warm every case up once, then run the rounds."""
         if self.against is not None and self.against not in self.samplers:
             raise ValueError(f"{self.title} compares with {self.against!r}, which is not a case")
+        if not self.wanted:
+            return self.report()
         for sampler in self.samplers.values():
             await sampler()
         cases = list(self.samplers.items())
@@ -148,6 +153,7 @@ class Section:
         self.intro = intro
         self.uses = tuple(uses)
         self.quick = False
+        self.only: list[str] = []
         self.tables: list[Table] = []
         self.notes: list[str] = []
 
@@ -162,8 +168,15 @@ class Section:
     ) -> Table:
         """Begin a table; cases without a partner have no `against`."""
         table = Table(title, unit, against, amount, 3 if self.quick else rounds)
+        table.wanted = self.wants(title)
         self.tables.append(table)
         return table
+
+    def wants(self, title: str) -> bool:
+        """Say whether a table is asked for; ask before what takes long to prepare."""
+        return not self.only or any(
+            re.search(pattern, title, re.IGNORECASE) for pattern in self.only
+        )
 
     def note(self, text: str) -> None:
         """Add a sentence under the tables, for what a figure alone would not say."""
@@ -174,7 +187,11 @@ class Section:
         """Measure, print, write the section; ends with status 1 when a goal is missed."""
         parser = argparse.ArgumentParser(description=f"{self.title}: measure and write {RESULTS}.")
         parser.add_argument("--quick", action="store_true", help="three rounds, nothing is written")
-        self.quick = parser.parse_args().quick
+        parser.add_argument(
+            "--only", action="append", default=[], metavar="PATTERN", help="tables by title"
+        )
+        asked = parser.parse_args()
+        self.quick, self.only = asked.quick, asked.only
         asyncio.run(_awaited(main(self)))
         report = Report(
             key=self.key,
@@ -182,8 +199,9 @@ class Section:
             intro=self.intro,
             command=_command(),
             uses=self.uses,
-            tables=tuple(table.report() for table in self.tables),
+            tables=tuple(table.report() for table in self.tables if table.wanted),
             notes=tuple(self.notes),
+            titles=tuple(table.title for table in self.tables),
         )
         if not self.quick:
             write_section(RESULTS, report)

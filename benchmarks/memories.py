@@ -169,6 +169,15 @@ class LangGraph:
         self._saver = saver
         self._graph = graph.compile(checkpointer=saver)
 
+    @classmethod
+    async def at(cls, path: Path) -> "LangGraph":
+        import aiosqlite
+        from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+        saver = AsyncSqliteSaver(await aiosqlite.connect(path))
+        await saver.setup()
+        return cls(saver)
+
     async def session(self, name: str) -> Any:
         return {"configurable": {"thread_id": name}}
 
@@ -221,21 +230,22 @@ class LangChain:
         await self._engine.dispose()
 
 
-async def peers(folder: Path) -> dict[str, Memory]:
-    """Everybody, each with a file of its own."""
-    import aiosqlite
-    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-
-    store = await SqliteStore(folder / "kit.db", cached_sessions=2_000).__aenter__()
-    saver = AsyncSqliteSaver(await aiosqlite.connect(folder / "graph.db"))
-    await saver.setup()
+async def opened(name: str, folder: Path) -> Memory:
+    """One of them, with a file of its own; only its own library is imported."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of their own making
-        return {
-            "sessionbot_kit": Kit(store),
-            "openai-agents": Agents(folder / "agents.db"),
-            "raw sqlite3, FULL": Raw(folder / "raw.db"),
-            "google-adk": Adk(folder / "adk.db"),
-            "langgraph": LangGraph(saver),
-            "langchain": LangChain(folder / "chain.db"),
-        }
+        match name:
+            case "sessionbot_kit":
+                store = SqliteStore(folder / "kit.db", cached_sessions=2_000)
+                return Kit(await store.__aenter__())
+            case "openai-agents":
+                return Agents(folder / "agents.db")
+            case "raw sqlite3, FULL":
+                return Raw(folder / "raw.db")
+            case "google-adk":
+                return Adk(folder / "adk.db")
+            case "langgraph":
+                return await LangGraph.at(folder / "graph.db")
+            case "langchain":
+                return LangChain(folder / "chain.db")
+    raise ValueError(f"nobody is called {name}")

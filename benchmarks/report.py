@@ -26,6 +26,9 @@ within one run, and the ratio of their medians is what counts: the figures thems
 machine that is named beside them.
 """
 
+SECTION = re.compile(r"<!-- (?P<key>\S+) -->\n(?P<body>.*?)<!-- end of (?P=key) -->\n", re.DOTALL)
+TABLE = re.compile(r"^### (?P<title>.+)\n\n(?:\|.*\n)+\n\d+ rounds, .*$", re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -148,6 +151,7 @@ class Report:
     uses: tuple[str, ...]
     tables: tuple[TableReport, ...]
     notes: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()  # of all tables that the script has, measured or not
 
     def missed(self) -> list[str]:
         """Name the cases that did not reach their goal."""
@@ -158,10 +162,16 @@ class Report:
             if table.met(row) is False
         ]
 
-    def markdown(self) -> str:
-        """Write the whole section, without the comments that enclose it."""
+    def markdown(self, before: str = "") -> str:
+        """Write the section, without the comments that enclose it.
+
+        A table that was not measured this time is as it was `before`.
+        """
         parts = [f"## {self.title}", self.intro, f"`{self.command}`, {_surroundings(self.uses)}."]
-        parts += [table.markdown() for table in self.tables]
+        tables = {table["title"]: table[0] for table in TABLE.finditer(before)}
+        tables |= {table.title: table.markdown() for table in self.tables}
+        measured = tuple(table.title for table in self.tables)
+        parts += [tables[title] for title in self.titles or measured if title in tables]
         parts += self.notes
         return "\n\n".join(part for part in parts if part)
 
@@ -169,7 +179,7 @@ class Report:
 def write_section(path: Path, report: Report) -> None:
     """Put a section in its place in the file; all others stay as they are."""
     old = path.read_text("utf-8") if path.exists() else HEAD
-    new = replaced(old, report.key, report.markdown())
+    new = replaced(old, report.key, report.markdown(section(old, report.key)))
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", dir=path.parent, prefix=path.name, delete=False
     ) as file:
@@ -178,11 +188,15 @@ def write_section(path: Path, report: Report) -> None:
     os.replace(file.name, path)
 
 
+def section(document: str, key: str) -> str:
+    """Find the section called `key`; empty when there is none."""
+    return next((found["body"] for found in SECTION.finditer(document) if found["key"] == key), "")
+
+
 def replaced(document: str, key: str, body: str) -> str:
     """Replace the section called `key`; a new one goes in by the alphabet."""
     block = f"<!-- {key} -->\n{body}\n<!-- end of {key} -->\n"
-    pattern = re.compile(r"<!-- (?P<key>\S+) -->\n.*?<!-- end of (?P=key) -->\n", re.DOTALL)
-    for found in pattern.finditer(document):
+    for found in SECTION.finditer(document):
         if found["key"] == key:
             return document[: found.start()] + block + document[found.end() :]
         if found["key"] > key:

@@ -101,6 +101,10 @@ class RateLimiter:
         if len(self._buckets) > self._max_buckets:
             self._buckets.popitem(last=False)
 
+    def forget(self, session_id: str) -> None:
+        """Let a session begin with a full bucket."""
+        self._buckets.pop(session_id, None)
+
     def _left(self, session_id: str, now: float) -> float:
         left, then = self._buckets.get(session_id, (float(self.per_minute), now))
         return min(self.per_minute, left + max(0.0, now - then) * self.per_minute / 60)

@@ -15,24 +15,27 @@ import weakref
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from sessionbot_kit.channel import Channel
+from sessionbot_kit.channel import Channel, is_channel
 from sessionbot_kit.channels.loopback import Loopback
 from sessionbot_kit.courier import Patience
 from sessionbot_kit.crew import Crew
-from sessionbot_kit.errors import UsageError
-from sessionbot_kit.events import Feed, HouseEvent
+from sessionbot_kit.errors import PluginError, UsageError
+from sessionbot_kit.events import Feed, HouseEvent, Swapped
 from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.kernel import PluginKernel
 from sessionbot_kit.links.memory import memory_link
 from sessionbot_kit.logs import speak_up
+from sessionbot_kit.recording import Recording, What, is_draft
 from sessionbot_kit.registry import Declared, Sections, prefixes_of
-from sessionbot_kit.sessions import SessionManager
+from sessionbot_kit.roster import Roster, in_notebook
+from sessionbot_kit.sessions import SessionManager, SessionPolicy
 from sessionbot_kit.store import Store
 from sessionbot_kit.stores import open_store
 from sessionbot_kit.tables import Table
 from sessionbot_kit.timers import Clock
+from sessionbot_kit.vigil import Vigil
 
 if TYPE_CHECKING:  # reading settings costs more than starting a bot
     from sessionbot_kit.links.websocket import Tap
@@ -60,19 +63,28 @@ class Bot:
         dialog_expires_s: float = 86_400.0,
         clock: Clock | None = None,
         sections: Sections | None = None,
+        pairing: Iterable[str] = (),
+        record: What = "drafts",
+        policy: SessionPolicy | None = None,
     ) -> None:
+        channels = tuple(channels)
+        self._wishes = {
+            name: wish for name, wish in locals().items() if name not in ("self", "plugins")
+        }
         self.name = name
+        own = [plugin for plugin in plugins if is_channel(plugin)]
         self.kernel = PluginKernel(
-            *plugins,
+            *(plugin for plugin in plugins if plugin not in own),
             bot=name,
             name=f"{name}'s kernel",
             turn_timeout_s=turn_timeout_s,
             block_timeout_s=block_timeout_s,
             drain_s=drain_s,
             sections=sections,
+            record=record,
         )
         self.loopback = Loopback() if clock is None else Loopback(clock.now)
-        self.channels: tuple[Channel, ...] = (self.loopback, *channels)
+        self.channels: tuple[Channel, ...] = (self.loopback, *channels, *own)  # type: ignore[arg-type]  # said by is_channel
         self.feed = Feed(limit=watch_events)
         self._gateway_options: dict[str, Any] = {
             "window": history_window,
@@ -81,8 +93,13 @@ class Bot:
             "max_message_bytes": max_message_bytes,
             "dialog_expires_s": dialog_expires_s,
             "clock": clock,
+            "policy": policy,
+            "sections": sections,
+            "pairing": tuple(pairing),
         }
+        self._loaded = (policy or SessionPolicy()).limits.loaded
         self._store = store
+        self._first: Bot | None = None  # made by an earlier run of the same cell
         self._open: AsyncExitStack | None = None
         self._gateway: Gateway | None = None
         self._stays = False
@@ -101,6 +118,8 @@ class Bot:
             "max_message_bytes": settings.max_message_bytes,
             "watch_events": settings.queues.watch_events,
             "sections": settings.plugins.sections(),
+            "policy": SessionPolicy.of(settings.sessions.given()),
+            "pairing": settings.pairing,
         }
         return cls(*plugins, **wanted | more)
 
@@ -121,7 +140,7 @@ class Bot:
         rows = [
             (
                 plugin.meta.id,
-                " ".join(prefixes_of(plugin)) or "anything else",
+                answers_to(plugin),
                 getattr(plugin, "summary", ""),
             )
             for plugin in self.kernel.registry.all_plugins()
@@ -140,7 +159,23 @@ class Bot:
     async def start(
         self, *, listen: int | None = None, host: str = "127.0.0.1", token: str | None = None
     ) -> Self:
-        """Begin. Starting twice is harmless; `listen` opens a port for kernels elsewhere."""
+        """Begin. Starting twice is harmless; `listen` opens a port for kernels elsewhere.
+
+        In a notebook a cell may be run again: the bot that it made before is the one that goes on,
+        with the plugins of now. Made with other options, this one takes its place and its port.
+        """
+        if (namesake := roster.namesake(self)) is not None:
+            if self._goes_on_as(namesake, listen):
+                await self._bring_plugins(namesake)
+                self.__dict__ = namesake.__dict__  # two names of one bot
+                self._first = namesake  # whose store lasts as long as either is there
+                return self
+            listen = await self._take_over(namesake, listen)
+        await self._start(listen, host, token)
+        roster.enter(self)
+        return self
+
+    async def _start(self, listen: int | None, host: str, token: str | None) -> None:
         async with self._door:
             was_running = self.running
             await self._begin()
@@ -152,16 +187,43 @@ class Bot:
                     await self._end()
                 raise
             self._stays = True
-        return self
+
+    def _goes_on_as(self, other: "Bot", listen: int | None) -> bool:
+        port = other.gateway.reception.port
+        return (
+            self._wishes == other._wishes
+            and (port is None if listen is None else bool(port))
+            and (listen in (None, 0, port))
+        )
+
+    async def _bring_plugins(self, other: "Bot") -> None:
+        there = other.kernel.registry
+        for plugin in self.kernel.registry.all_plugins():
+            if there.get_plugin(plugin.meta.id) is not plugin:
+                await other.add(plugin)
+
+    async def _take_over(self, other: "Bot", listen: int | None) -> int | None:
+        """End the bot that an earlier cell has made; its drafts, its memory and its port go on."""
+        port, registry = other.gateway.reception.port, self.kernel.registry
+        drafts = [plugin for plugin in other.kernel.registry.all_plugins() if is_draft(plugin)]
+        await other.stop()
+        for draft in drafts:
+            if draft.meta.id not in registry:
+                registry.add(draft)
+        if self._store is None and other._wishes["store"] is None:
+            self._store, self._first = other._store, other
+        return port if listen == 0 and port is not None else listen
 
     async def stop(self) -> None:
         """End: running turns have a moment, what is unanswered waits for the next start."""
         async with self._door:
             self._stays = False
+            roster.leave(self)
             await self._end()
 
     async def __aenter__(self) -> Self:
-        return await self.start()
+        await self._start(None, "", None)
+        return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.stop()
@@ -181,20 +243,48 @@ class Bot:
 
         One that cannot start is a PluginError, and the version before goes on.
         """
-        await self.kernel.add(plugin)
+        # What is no plugin at all is refused there, in words.
+        id = getattr(getattr(plugin, "meta", None), "id", "?")
+        before = self._version(id)
+        try:
+            await self.kernel.add(plugin)
+        except PluginError as error:
+            self._tell_swapped(id, before, before, error=str(error))
+            raise
+        self._tell_swapped(id, plugin.meta.version, before)
 
     async def remove(self, id: str) -> None:
         """Take a plugin out; the turns that run on it end first."""
+        before = self._version(id)
         await self.kernel.remove(id)
+        self._tell_swapped(id, None, before)
 
     def watch(self, session: str | None = None) -> AsyncIterator[HouseEvent]:
         """What happens to messages from now on: Received, Offered, Said, Failed, Sent."""
         return self.feed.watch(session)
 
+    def recordings(self, plugin: str) -> tuple[Recording, ...]:
+        """What was recorded of each version of a plugin, the oldest first.
+
+        Plugins of cells and files are recorded in chats of your own; `Bot(record=...)` has more.
+        """
+        return self.kernel.recorder.recordings(plugin)
+
     async def settle(self) -> None:
         """Wait until everything that was heard is answered and sent."""
         if self.running:
             await self.gateway.settle()
+
+    def _version(self, id: str) -> str | None:
+        return next(
+            (p.meta.version for p in self.kernel.registry.all_plugins() if p.meta.id == id), None
+        )
+
+    def _tell_swapped(
+        self, id: str, version: str | None, before: str | None, *, error: str | None = None
+    ) -> None:
+        if self.feed.watched:
+            self.feed.tell(Swapped(plugin=id, version=version, before=before, error=error))
 
     async def _begin(self) -> None:
         if self._open is not None:
@@ -213,9 +303,12 @@ class Bot:
             crew = Crew(self.name)
             stack.push_async_callback(crew.stop)
             await stack.enter_async_context(gateway)
+            gateway.sessions.on_erase.append(self.kernel.recorder.forget)
             outer, inner = memory_link(self.kernel.name)
             gateway.serve(outer)
             crew.start(self.kernel.serve(inner), "plugin kernel")
+            if in_notebook():
+                crew.start(Vigil(self.feed).run(), "vigil")
             self._open = stack.pop_all()
             self._gateway = gateway
 
@@ -244,10 +337,19 @@ class Bot:
             self._store = Path(folder) / "bot.db"
             log.info("no store given: what is learned goes with this bot", extra={"bot": self.name})
         if isinstance(self._store, str | Path):
-            return open_store(self._store)
+            return open_store(self._store, cached_sessions=self._loaded)
         return self._store
 
     def __repr__(self) -> str:
         plugins = ", ".join(plugin.meta.id for plugin in self.kernel.registry.all_plugins())
         state = "running" if self.running else "not running"
         return f"{self.name}: {state}, plugins: {plugins or 'none'}"
+
+
+def answers_to(plugin: Declared) -> str:
+    """What a plugin answers to, in words; nothing, when it is there for other plugins."""
+    rest = "anything else" if getattr(plugin, "default", False) else ""
+    return " ".join(prefixes_of(plugin)) or rest
+
+
+roster: Final[Roster[Bot]] = Roster()

@@ -43,12 +43,21 @@ class Crew:
         if seconds > 0 and (others := self._others()):
             await asyncio.wait(others, timeout=seconds)
 
+    def cancel(self) -> None:
+        """Cancel the tasks without waiting; for those who cannot await."""
+        for task in self._others():
+            task.cancel()
+
     def __len__(self) -> int:
         return len(self._tasks)
 
     def _others(self) -> set["asyncio.Task[Any]"]:
         # A task that stops its own crew does not wait for itself.
-        return {task for task in self._tasks if task is not asyncio.current_task()}
+        try:
+            current = asyncio.current_task()
+        except RuntimeError:  # called outside of any loop
+            current = None
+        return {task for task in self._tasks if task is not current}
 
     def _ended(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)

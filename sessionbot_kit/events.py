@@ -1,7 +1,7 @@
 """What happens to a message on its way through the house, for everybody who watches.
 
     async for event in feed.watch():
-        ...                        # Received, Offered, Stepped, Said, Asked, Failed, Sent
+        ...        # Received, Offered, Said, Sent, Failed, Swapped and so on
 
 Events show; nothing depends on them. A watcher that is too slow loses the oldest ones and learns
 how many it lost; a turn never waits for a watcher.
@@ -11,8 +11,10 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from sessionbot_kit.channel import Signal
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage
 
 
@@ -93,7 +95,48 @@ class Sent:
     at: float = field(default_factory=time.monotonic)
 
 
-HouseEvent = Received | Offered | Stepped | Said | Asked | Failed | Sent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swapped:
+    """A plugin joined, took the place of another version, or left; it belongs to no turn."""
+
+    plugin: str
+    version: str | None  # None: it left
+    before: str | None = None  # None: it is new
+    error: str | None = None  # it could not start: the version before goes on
+    turn: str = ""
+    session: str = ""
+    at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A shadow has run the copy of a turn: what was answered, and what it would have said."""
+
+    turn: str
+    session: str
+    plugin: str
+    kernel: str
+    live: tuple[str, ...]
+    shadow: tuple[str, ...]
+    same: bool
+    error: str | None = None
+    would_do: str | None = None
+    at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signaled:
+    """A person did something other than say something: edited, reacted, is typing."""
+
+    session: str  # empty, where there is none yet
+    signal: Signal
+    turn: str = ""  # it belongs to none
+    at: float = field(default_factory=time.monotonic)
+
+
+HouseEvent = (
+    Received | Offered | Stepped | Said | Asked | Failed | Sent | Signaled | Swapped | Compared
+)
 
 
 class Watch:
@@ -103,20 +146,40 @@ class Watch:
         self.lost = 0
         self._session = session
         self._events: deque[HouseEvent] = deque(maxlen=limit)
-        self._more = asyncio.Event()
+        self._waiting: asyncio.Future[None] | None = None
 
     def show(self, event: HouseEvent) -> None:
+        """Keep an event for the watcher, who may live in another thread."""
         if self._session is not None and event.session != self._session:
             return
         self.lost += len(self._events) == self._events.maxlen
         self._events.append(event)
-        self._more.set()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            with suppress(RuntimeError):  # the watcher's loop is closed
+                waiting.get_loop().call_soon_threadsafe(_wake, waiting)
 
     async def next(self) -> HouseEvent:
-        while not self._events:
-            self._more.clear()
-            await self._more.wait()
-        return self._events.popleft()
+        while True:
+            waiting = asyncio.get_running_loop().create_future()
+            self._waiting = waiting  # before the look, so that nothing slips in between
+            if self._events:
+                self._waiting = None
+                return self._events.popleft()
+            await waiting
+
+    def take(self) -> list[HouseEvent]:
+        """What happened and was not read yet, without waiting."""
+        taken = []
+        with suppress(IndexError):  # another thread may add meanwhile
+            while True:
+                taken.append(self._events.popleft())
+        return taken
+
+
+def _wake(waiting: "asyncio.Future[None]") -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 class Feed:

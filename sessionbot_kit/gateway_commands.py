@@ -87,8 +87,7 @@ async def _serve(settings: Settings, *, host: str, port: int, console: bool) -> 
             "SESSIONBOT_GATEWAY__TOKEN"
         )
     channels: list[Channel] = [Console()] if console else []
-    if section := settings.plugins.section("session_messenger"):
-        channels.append(_session_messenger(section, settings.home))
+    channels += configured_channels(settings)
     async with (
         open_store(settings.store_url) as store,
         Gateway(
@@ -98,6 +97,8 @@ async def _serve(settings: Settings, *, host: str, port: int, console: bool) -> 
             drain_s=settings.drain_s,
             patience=Patience(**dict(settings.courier)),
             max_message_bytes=settings.max_message_bytes,
+            pairing=settings.pairing,
+            sections=settings.plugins.sections(),
         ) as running,
     ):
         secret = token.get_secret_value() if token else None
@@ -110,8 +111,16 @@ async def _serve(settings: Settings, *, host: str, port: int, console: bool) -> 
         typer.echo(f'Join it: await PluginKernel(...).attach("ws://{host}:{chosen}")')
         if not channels:
             typer.echo("No channel is open here: kernels may join, and nobody can write to them.")
-        await _until_stopped()
+        await until_stopped()
         typer.echo("Stopping: running turns have a moment.")
+
+
+def configured_channels(settings: Settings) -> list[Channel]:
+    """The channels that have a section in the settings."""
+    channels: list[Channel] = []
+    if section := settings.plugins.section("session_messenger"):
+        channels.append(_session_messenger(section, settings.home))
+    return channels
 
 
 def _session_messenger(section: Mapping[str, object], home: Path) -> Channel:
@@ -121,7 +130,8 @@ def _session_messenger(section: Mapping[str, object], home: Path) -> Channel:
     return configured(section, home=home, environ=os.environ)
 
 
-async def _until_stopped() -> None:
+async def until_stopped() -> None:
+    """Wait for Ctrl-C or SIGTERM."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):

@@ -13,22 +13,31 @@ it stays there. What must outlive that belongs into `chat.vars`.
 
 import inspect
 import json
-from typing import Any
+from typing import Any, NamedTuple
+
+from pydantic import JsonValue
 
 from sessionbot_kit.errors import PluginError
 
 BORN_WITH: Any = getattr(object, "__getstate__", None)
 
 
-async def hand_over(old: Any, new: Any) -> None:
+class Handed(NamedTuple):
+    """What a version was given, and by which version."""
+
+    state: JsonValue
+    version: str
+
+
+async def hand_over(old: Any, new: Any) -> Handed | None:
     """Let the new version adopt the state of the old one, if one gives it and the other takes it.
 
     Both methods are called in the loop, and not in a thread: no turn comes between them.
     """
-    adopt = getattr(new, "adopt", None)
     # Every object is born with such a method; only one that the plugin wrote means something here.
-    if adopt is None or getattr(type(old), "__getstate__", None) is BORN_WITH:
-        return
+    silent = getattr(type(old), "__getstate__", None) is BORN_WITH
+    if getattr(new, "adopt", None) is None or silent:
+        return None
     state = old.__getstate__()
     try:
         plain = json.loads(json.dumps(state, allow_nan=False))
@@ -36,6 +45,13 @@ async def hand_over(old: Any, new: Any) -> None:
         raise PluginError(
             f"{old.meta.id} cannot hand its state on: {error}; return JSON from __getstate__()"
         ) from error
-    outcome = adopt(plain, old.meta.version)
+    handed = Handed(plain, old.meta.version)
+    await adopt(new, handed)
+    return handed
+
+
+async def adopt(new: Any, handed: Handed) -> None:
+    """Give a version what one before it has left; a copy, for it may keep and change it."""
+    outcome = new.adopt(json.loads(json.dumps(handed.state)), handed.version)
     if inspect.isawaitable(outcome):
         await outcome

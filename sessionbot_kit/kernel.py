@@ -12,15 +12,21 @@ Not to be mixed up with a Jupyter kernel, which is always called that.
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 from sessionbot_kit.crew import Crew
-from sessionbot_kit.errors import LinkClosed
+from sessionbot_kit.dialog import WouldDo
+from sessionbot_kit.differences import Differences, compare
+from sessionbot_kit.errors import AccessError, LinkClosed
 from sessionbot_kit.journal import Progress
-from sessionbot_kit.link import Bye, Event, Frame, Hello, Link, Offer, Step, Stepped
+from sessionbot_kit.link import Bye, Event, Frame, Hello, Link, Offer, Result, Step, Stepped
+from sessionbot_kit.recording import Recorder, What
 from sessionbot_kit.registry import Declared, Registry, Sections, call
+from sessionbot_kit.routes import Only
 from sessionbot_kit.runner import Runner
+from sessionbot_kit.tables import Table
 
 log = logging.getLogger(__name__)
 
@@ -37,16 +43,18 @@ class PluginKernel:
         block_timeout_s: float = 10.0,
         drain_s: float = 5.0,
         sections: Sections | None = None,
+        record: What = "drafts",
     ) -> None:
         self.bot = bot
         self.name = name or f"kernel {os.getpid()}"
         self.registry = Registry(plugins)
+        self.recorder = Recorder(record)
         self._turn_timeout_s = turn_timeout_s
         self._block_timeout_s = block_timeout_s
         self._runner = self._a_runner()
         self._drain_s = drain_s
         self._sections = sections
-        self._links: list[Link] = []
+        self._links: dict[Link, Role] = {}
         self._running: dict[str, RunningTurn] = {}
         self._turns: set[RunningTurn] = set()
         self._crew = Crew(self.name)
@@ -57,6 +65,8 @@ class PluginKernel:
         """Start the plugins: all of them or none."""
         if not self.registry.running:
             await self.registry.start(self._sections)
+            for plugin in self.registry.all_plugins():
+                self.recorder.begin(plugin)
         return self
 
     async def stop(self) -> None:
@@ -90,6 +100,7 @@ class PluginKernel:
         """
         old = await self.registry.swap(plugin)
         if self.registry.running:
+            self.recorder.begin(plugin, self.registry.handed.get(plugin.meta.id))
             if old is not None:
                 self._retire(old)
             await self._announce()
@@ -101,30 +112,57 @@ class PluginKernel:
             self._retire(old)
             await self._announce()
 
-    async def attach(self, url: str, *, token: str | None = None, **options: Any) -> "Attachment":
-        """Join a gateway in another process; it is called until it answers, now and later."""
+    async def attach(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        only: Only | str | Mapping[str, object] | None = None,
+        shadow: bool = False,
+        **options: Any,
+    ) -> "Attachment":
+        """Join a gateway in another process; it is called until it answers, now and later.
+
+        With `only` it serves some sessions, before all others that serve them: a chat by its
+        name, `{"user": "ada"}`, `{"channel": "telegram"}`, or `{"share": 0.1}` of all sessions.
+        In the `shadow` it gets copies of turns, and what it answers is only compared.
+        """
         # Here, because WebSockets cost a third of a start, and most kernels are in their bot.
         from sessionbot_kit.links.websocket import connect_link
 
+        role = Role(None if only is None else Only.of(only), shadow)
         await self.start()
         link = await connect_link(url, token=token, **options)
-        return Attachment(link, self._attached.start(self.serve(link), f"gateway {url}"))
-
-    async def serve(self, link: Link) -> None:
-        """Introduce ourselves and run what is offered, until the link closes."""
-        self._links.append(link)
+        serving = self._attached.start(self.serve(link, role), f"gateway {url}")
+        attachment = Attachment(link, serving, role)
         try:
-            await link.send(self._hello())
+            await role.greeted.wait()
+            await link.flush()  # the gateway has taken us in, or has said why not
+        except LinkClosed as error:
+            await asyncio.wait([serving])
+            raise AccessError(role.goodbye or str(error)) from error
+        return attachment
+
+    async def serve(self, link: Link, role: "Role | None" = None) -> None:
+        """Introduce ourselves and run what is offered, until the link closes."""
+        role = self._links[link] = role or Role()
+        try:
+            await link.send(self._hello(role))
+            role.greeted.set()
             async for frame in link:
                 match frame:
                     case Offer():
-                        self._begin(RunningTurn(link, frame))
+                        self._begin(_turn(link, frame, role))
                     case Stepped():
                         self._stepped(link, frame)
+                    case Bye(reason):
+                        role.goodbye = reason
+                        log.warning("sent away", extra={"link": link.name, "reason": reason})
                     case _:
                         log.debug("frame ignored", extra={"frame": type(frame).__name__})
         finally:
-            self._links.remove(link)
+            role.greeted.set()
+            del self._links[link]
             for turn in self._running.values():
                 if turn.link is link and turn.task is not None:
                     turn.task.cancel()  # nobody would take its result
@@ -146,7 +184,9 @@ class PluginKernel:
             self._turns.discard(turn)
             if self._running.get(offer.turn) is turn:
                 del self._running[offer.turn]
-        await _try_send(turn.link, result)
+        if plugin is not None:
+            self.recorder.note(plugin, offer, turn.steps, result)
+        await turn.end(result)
 
     def _stepped(self, link: Link, answer: Stepped) -> None:
         turn = self._running.get(answer.turn)
@@ -164,32 +204,52 @@ class PluginKernel:
                     await asyncio.wait(turns)
             finally:
                 stop_worker()
+                self.recorder.end(old)
                 await self.registry.retire(old)
 
         self._retiring.start(wait_and_stop(), f"plugin {old.meta.id}")
 
     async def _announce(self) -> None:
-        for link in list(self._links):
-            await _try_send(link, self._hello())
+        for link, role in list(self._links.items()):
+            await _try_send(link, self._hello(role))
 
     def _a_runner(self) -> Runner:
         return Runner(turn_timeout_s=self._turn_timeout_s, block_timeout_s=self._block_timeout_s)
 
-    def _hello(self) -> Hello:
+    def _hello(self, role: "Role") -> Hello:
         return Hello(
             bot=self.bot,
             kernel=self.name,
             routes=self.registry.routes(),
             turn_timeout_s=self._turn_timeout_s,
+            only=role.only,
+            shadow=role.shadow,
         )
+
+
+class Role:
+    """What a kernel is to one gateway: whom it serves there, or whether it only looks on."""
+
+    def __init__(self, only: Only | None = None, shadow: bool = False) -> None:
+        self.only = only
+        self.shadow = shadow
+        self.differences = Differences()
+        self.greeted = asyncio.Event()
+        self.goodbye = ""  # what the gateway said as it sent us away
 
 
 class Attachment:
     """A kernel's place at a gateway in another process, until it leaves."""
 
-    def __init__(self, link: Link, serving: "asyncio.Task[None]") -> None:
+    def __init__(self, link: Link, serving: "asyncio.Task[None]", role: Role) -> None:
         self.link = link
+        self.differences = role.differences  # of a shadow, as they come
         self._serving = serving
+
+    @property
+    def diff(self) -> Table:
+        """What a shadow would have answered, beside what was answered."""
+        return self.differences.table()
 
     async def leave(self) -> None:
         """Say good-bye; turns that run here are offered to another kernel."""
@@ -212,6 +272,7 @@ class RunningTurn:
         self.offer = offer
         self.plugin: Declared | None = None
         self.task: asyncio.Task[Any] | None = None
+        self.steps: list[Progress] = []
         self._waiting: asyncio.Future[bool] | None = None
 
     async def step(self, progress: Progress) -> None:
@@ -222,6 +283,7 @@ class RunningTurn:
         if not await self._waiting:
             # The turn belongs to somebody else by now: nothing that it does counts any more.
             raise asyncio.CancelledError(f"turn {offer.turn} was taken over")
+        self.steps.append(progress)
 
     def stepped(self, answer: Stepped) -> bool:
         """Take the gateway's answer, if it is the one that is waited for."""
@@ -237,6 +299,51 @@ class RunningTurn:
 
     async def show(self, kind: str) -> None:
         await _try_send(self.link, Event(self.offer.turn, kind))
+
+    async def show_draft(self, reply: str, text: str) -> None:
+        await _try_send(self.link, Event(self.offer.turn, "draft", {"reply": reply, "text": text}))
+
+    async def end(self, result: Result) -> None:
+        """Hand over what came of it."""
+        await _try_send(self.link, result)
+
+
+class ShadowTurn(RunningTurn):
+    """The copy of a turn: its steps lead nowhere, and nothing is done that was not done live."""
+
+    def __init__(self, link: Link, offer: Offer, differences: Differences) -> None:
+        super().__init__(link, offer)
+        self._differences = differences
+        self._passed: list[Progress] = []
+
+    async def step(self, progress: Progress) -> None:
+        self._passed.append(progress)
+
+    async def call(self, function: Callable[[], Any]) -> Any:
+        raise WouldDo
+
+    async def show(self, kind: str) -> None:
+        pass
+
+    async def show_draft(self, reply: str, text: str) -> None:
+        pass
+
+    async def end(self, result: Result) -> None:
+        parts: list[Progress | Result] = [*self._passed, result]
+        whole = replace(
+            result,
+            replies=tuple(reply for part in parts for reply in part.replies),
+            entries=tuple(entry for part in parts for entry in part.entries),
+            anew=any(part.anew for part in parts),
+        )
+        self._differences.add(compare(self.offer, whole))
+        await super().end(whole)
+
+
+def _turn(link: Link, offer: Offer, role: Role) -> RunningTurn:
+    if role.shadow or offer.live is not None:
+        return ShadowTurn(link, offer, role.differences)
+    return RunningTurn(link, offer)
 
 
 async def _try_send(link: Link, frame: Frame) -> None:

@@ -9,10 +9,10 @@ After each of these calls nothing of it can be lost or happen again, wherever th
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from pydantic import JsonValue
 
@@ -21,11 +21,13 @@ from sessionbot_kit.errors import StoreConflict
 from sessionbot_kit.ids import new_id
 from sessionbot_kit.journal import Journal, Later, Progress, taken_back
 from sessionbot_kit.link import Result
-from sessionbot_kit.models import IncomingMessage, OutgoingMessage
+from sessionbot_kit.models import OutgoingMessage
 from sessionbot_kit.store import InboxRow, Lease, NewMessage, OutboxRow, Store, Timer, Turn
 from sessionbot_kit.timers import Clock, Timers
 
 log = logging.getLogger(__name__)
+
+LONGEST_S: Final = 10 * 366 * 86_400.0
 
 
 @dataclass(slots=True)
@@ -57,7 +59,7 @@ class Ledger:
         timers: Timers,
         *,
         clock: Clock,
-        count_tokens: Callable[[str], int],
+        count_tokens: Callable[[str, str], int],
         dialog_expires_s: float,
     ) -> None:
         self._store = store
@@ -174,7 +176,9 @@ class Ledger:
     # How it works
 
     async def _commit(self, round: Round, replies: Sequence[OutgoingMessage], **more: Any) -> None:
-        row, turn = round.row, self._turn(round, replies, **more)
+        row, now = round.row, self._clock.now()
+        more["timers"] = (*more.get("timers", ()), *_fading(round, replies, now))
+        turn = self._turn(round, replies, **more)
         await self._store.commit(turn)
         if turn.variables is not None:
             round.base = turn.variables
@@ -185,32 +189,33 @@ class Ledger:
 
     def _turn(self, round: Round, replies: Sequence[OutgoingMessage], **more: Any) -> Turn:
         row, now = round.row, self._clock.now()
-        said = tuple(self._spoken(reply, now) for reply in replies)
+        said = tuple(self._spoken(row, reply, now) for reply in replies if reply.act is None)
         return Turn(
             inbox_id=row.id,
             session_id=row.session_id,
             epoch=self._lease.epoch,
-            messages=said if round.heard else (self._heard(row.message), *said),
+            messages=said if round.heard else (self._heard(row), *said),
             replies=tuple(replies),
             base=round.base,
             **more,
         )
 
-    def _heard(self, message: IncomingMessage) -> NewMessage:
+    def _heard(self, row: InboxRow) -> NewMessage:
+        message = row.message
         return NewMessage(
             role="user",
             content=message.content,
             timestamp=message.timestamp,
-            tokens=self._count_tokens(message.content),
+            tokens=self._count_tokens(row.session_id, message.content),
             media=message.media,
         )
 
-    def _spoken(self, reply: OutgoingMessage, now: datetime) -> NewMessage:
+    def _spoken(self, row: InboxRow, reply: OutgoingMessage, now: datetime) -> NewMessage:
         return NewMessage(
             role="assistant",
             content=reply.content,
             timestamp=now,
-            tokens=self._count_tokens(reply.content),
+            tokens=self._count_tokens(row.session_id, reply.content),
             media=reply.media,
         )
 
@@ -222,26 +227,12 @@ class Ledger:
         about: dict[str, JsonValue] = {"dialog": dialog, "question": questions}
         due = self._clock.now() + timedelta(seconds=seconds)
         (id,) = _timer_of(round)
-        return self._timer(round, id, kind, due, "", about)
+        return _timer(round, id, kind, due, "", about)
 
     def _laters(self, round: Round, later: Sequence[Later]) -> tuple[Timer, ...]:
-        return tuple(self._timer(round, new_id(), "later", one.due, one.text, {}) for one in later)
-
-    def _timer(
-        self,
-        round: Round,
-        id: str,
-        kind: str,
-        due: datetime,
-        text: str,
-        about: dict[str, JsonValue],
-    ) -> Timer:
-        # The row that it becomes has an address, like any other, and an id of its own.
-        update = {"id": new_id(), "content": text, "timestamp": due, "metadata": about}
-        message = round.row.message.model_copy(
-            update={**update, "raw_content": None, "media": (), "reply_to": None}
+        return tuple(
+            _timer(round, new_id(), one.kind, one.due, one.text, dict(one.about)) for one in later
         )
-        return Timer(id, round.row.session_id, kind, due, message)
 
 
 def is_about(row: InboxRow, dialog: Journal | None) -> bool:
@@ -259,3 +250,27 @@ def _void(round: Round, over: bool) -> tuple[str, ...]:
 def _timer_of(round: Round) -> tuple[str]:
     # One for each session: a question takes the place of the one before.
     return (f"dialog/{round.row.session_id}",)
+
+
+def _fading(round: Round, replies: Sequence[OutgoingMessage], now: datetime) -> Iterator[Timer]:
+    """The moments at which replies are to be taken back."""
+    for reply in replies:
+        match reply.metadata.get("delete_after"):
+            case bool() | None:
+                continue
+            case int() | float() as seconds if 0 < seconds <= LONGEST_S:
+                due, about = now + timedelta(seconds=seconds), {"reply": reply.id}
+                yield _timer(round, f"delete/{reply.id}", "delete", due, "", about)
+            case other:
+                log.warning("delete_after ignored", extra={"reply": reply.id, "value": str(other)})
+
+
+def _timer(
+    round: Round, id: str, kind: str, due: datetime, text: str, about: Mapping[str, JsonValue]
+) -> Timer:
+    # The row that it becomes has an address, like any other, and an id of its own.
+    update = {"id": new_id(), "content": text, "timestamp": due, "metadata": dict(about)}
+    message = round.row.message.model_copy(
+        update={**update, "raw_content": None, "media": (), "reply_to": None}
+    )
+    return Timer(id, round.row.session_id, kind, due, message)

@@ -179,8 +179,23 @@ def _kind_of(mime: str) -> Literal["image", "audio", "video", "file"]:
     return "file"
 
 
+class Act(Model):
+    """What is done to a message that is there already, instead of saying another one.
+
+    `target` is the id that the house gave a reply, or what the platform calls any message.
+    """
+
+    verb: Literal["edit", "delete", "react"]
+    target: Id
+    emoji: Text = ""
+    remove: bool = False  # take the reaction away again
+
+
 class OutgoingMessage(Model):
-    """What the bot says. `id` is given by the house, the same each time the turn runs."""
+    """What the bot says. `id` is given by the house, the same each time the turn runs.
+
+    With an `act` it says nothing new: for an edit, `content` is the text from now on.
+    """
 
     channel_type: Id
     channel_id: Id
@@ -190,6 +205,7 @@ class OutgoingMessage(Model):
     metadata: Metadata = Field(default_factory=dict)
     account: Id = "default"
     id: Id | None = None
+    act: Act | None = None
 
 
 class IncomingMessage(Model):

@@ -10,6 +10,7 @@ The one rule to remember: **a setting has a default that works in a notebook, it
 and a description**; `sessionbot config show` prints all three.
 """
 
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -77,6 +78,26 @@ class GatewayPort(Section):
     )
 
 
+class Web(Section):
+    """The chat page and the API."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; this machine alone")
+    port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+        8080, description="Port to listen on; 0 takes a free one"
+    )
+    admin_token: SecretStr | None = Field(
+        None, description="Opens the session API; nobody can use it without one"
+    )
+    hosts: Names = Field((), description="Names by which browsers call us, such as bot.example.org")
+    origins: Names = Field((), description="Other sites whose pages may talk to us")
+    proxies: Names = Field((), description="Addresses of proxies that we believe")
+    secure: bool = Field(False, description="Cookies go over TLS alone; behind a proxy with TLS")
+    chats: Count = Field(2_000, description="Browsers at the same time")
+    asks_per_minute: Count = Field(600, description="Requests of one address")
+    sessions_per_minute: Count = Field(30, description="New sessions of one address")
+    failures_per_minute: Count = Field(30, description="Unknown tokens of one address")
+
+
 class Plugins(Section):
     """Which plugins run, and a section of its own for each, by its id."""
 
@@ -99,3 +120,53 @@ class Plugins(Section):
     def sections(self) -> dict[str, dict[str, Any]]:
         """Every plugin's own settings, by its id, secrets in the clear."""
         return {id: self.section(id) for id in self.__pydantic_extra__}
+
+
+Span = Annotated[Seconds | Literal["never"], Field(union_mode="left_to_right")]
+Profile = Literal["botserver", "mybot", "cobot"]
+
+
+class Sessions(Section):
+    """How conversations are kept; what is not given is as the profile has it."""
+
+    profile: Profile = Field("botserver", description="When sessions are idle, and when they end")
+    channels: dict[str, Profile] = Field(
+        default_factory=dict, description="Another profile for the sessions of a channel"
+    )
+    idle_after_s: Span | None = Field(None, description="Silence that makes a session idle")
+    anonymous_expires_after_s: Span | None = Field(
+        None, description="Silence that ends the session of a visitor"
+    )
+    authenticated_expires_after_s: Span | None = Field(
+        None, description="Silence that ends the session of a user"
+    )
+    message_expires_after_s: Span | None = Field(None, description="Age at which a line is removed")
+    removed_after_s: Span | None = Field(
+        None, description="Time that a session which has ended can still be read"
+    )
+    history: Count = Field(50, description="Most messages of a context")
+    variable_bytes: Count = Field(1_000_000, description="Size of the variables of a session")
+    media_bytes: Count = Field(10_000_000, description="Size of one file")
+    loaded: Count = Field(1_000, description="Sessions in memory; more are unloaded, not refused")
+    per_minute: Count = Field(60, description="Messages a minute of one session")
+    uncounted: Names = Field(
+        ("loopback", "console"), description="Channels on which messages are not counted"
+    )
+    token_limit: Count = Field(4_000, description="Tokens that a language model may be given")
+    threshold: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.7, description="Share of the token limit above which older lines are summarized"
+    )
+    min_messages: Count = Field(10, description="Fewest lines that are summarized")
+    summary_max_tokens: Count = Field(500, description="Most tokens of one summary")
+    tokenizer: str = Field("chars/4", description="How tokens are counted: chars/4 or rs-bpe")
+    sweep_every_s: Seconds = Field(3_600.0, description="Time between two cleanings")
+    sweep_at: time | None = Field(None, description="Clean every day at this time (UTC) instead")
+
+    def given(self) -> dict[str, Any]:
+        """What `SessionPolicy.of` takes."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {
+            name: None if value == "never" else value
+            for name, value in values.items()
+            if value is not None
+        }

@@ -350,6 +350,10 @@ class Store(Protocol):
         """The channel took it, and calls it by these ids."""
         ...
 
+    async def ids_of(self, outbox_id: str) -> tuple[str, ...] | None:
+        """What its channel calls a reply, nothing while it is not sent; None: no such reply."""
+        ...
+
     def sent_soon(
         self, outbox_id: str, ids: Sequence[str], noted: Callable[[BaseException | None], None]
     ) -> None:

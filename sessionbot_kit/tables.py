@@ -222,18 +222,19 @@ def _wrap(text: str, width: int) -> Iterator[str]:
         yield line
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
+    """A stranger's text, for HTML: it is read as text whatever is in it."""
     return escape(_clean(text), quote=True)
 
 
 def _page(title: str, head: str, body: str, note: str, columns: int) -> str:
-    foot = f'<td colspan="{columns}" style="text-align:left">{_safe(note)}</td>'
+    foot = f'<td colspan="{columns}" style="text-align:left">{safe(note)}</td>'
     foot = f"<tfoot><tr>{foot}</tr></tfoot>" if note else ""
-    return f"<table><caption>{_safe(title)}</caption>{head}<tbody>{body}</tbody>{foot}</table>"
+    return f"<table><caption>{safe(title)}</caption>{head}<tbody>{body}</tbody>{foot}</table>"
 
 
 def _cell(tag: str, text: str, right: bool, scope: str | None = None) -> str:
     # Notebooks push cells to the right unless told otherwise.
     where = f' scope="{scope}"' if scope else ""
     align = "right" if right else "left"
-    return f'<{tag}{where} style="text-align:{align}">{_safe(text)}</{tag}>'
+    return f'<{tag}{where} style="text-align:{align}">{safe(text)}</{tag}>'

@@ -11,7 +11,7 @@ disk, but only from the second try on: a turn that goes well pays nothing for it
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
@@ -39,16 +39,26 @@ class _Queue:
     rows: deque[InboxRow] = field(default_factory=deque)
     empty: asyncio.Future[None] | None = None  # somebody waits for it
     suspect: bool = False  # its first row may have ended the process before
+    refused: dict[str, str] = field(default_factory=dict)  # rows by id, with what to say instead
 
 
 class Turns:
     """Answers what is in the inbox."""
 
-    def __init__(self, store: Store, answering: Answering, feed: Feed, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        answering: Answering,
+        feed: Feed,
+        clock: Clock,
+        *,
+        after: Callable[[str], None] = lambda session_id: None,
+    ) -> None:
         self._store = store
         self._answering = answering
         self._feed = feed
         self._clock = clock
+        self._after = after
         self._crew = Crew("turns")
         self._queues: dict[str, _Queue] = {}
 
@@ -57,13 +67,17 @@ class Turns:
         for row in rows:
             self.add(row, suspect=crashed and row.session_id not in self._queues)
 
-    def add(self, row: InboxRow, *, suspect: bool = False) -> None:
-        """Answer a row after those that its session has waiting."""
-        if (queue := self._queues.get(row.session_id)) is not None:
-            queue.rows.append(row)
-            return
-        self._queues[row.session_id] = queue = _Queue(deque([row]), suspect=suspect)
-        self._crew.start(self._work(row.session_id, queue), f"session {row.session_id}")
+    def add(self, row: InboxRow, *, suspect: bool = False, refusal: str | None = None) -> None:
+        """Answer a row after those that its session has waiting; a refused one is not run."""
+        queue = self._queues.get(row.session_id)
+        begins = queue is None
+        if queue is None:
+            queue = self._queues[row.session_id] = _Queue(suspect=suspect)
+        queue.rows.append(row)
+        if refusal is not None:
+            queue.refused[row.id] = refusal
+        if begins:
+            self._crew.start(self._work(row.session_id, queue), f"session {row.session_id}")
 
     async def settle(self, session_id: str | None = None) -> None:
         """Wait until a session, or every session, is answered; raises what holds it up."""
@@ -94,6 +108,8 @@ class Turns:
                 except Exception:  # a turn is a boundary: the next message must be answered
                     log.exception("turn broke off", extra={"turn": row.id})
                 queue.rows.popleft()
+                queue.refused.pop(row.id, None)
+                self._after(session_id)
                 queue.suspect = False
         finally:
             del self._queues[session_id]
@@ -106,6 +122,8 @@ class Turns:
         wait_s = FIRST_WAIT_S
         while True:
             try:
+                if (refusal := queue.refused.get(row.id)) is not None:
+                    return await self._answering.refuse(row, refusal)
                 if died:
                     if row.attempts >= ALONE_FROM + DEATHS_ALONE - 1:
                         return await self._answering.set_aside(row)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -30,3 +31,12 @@ def _lines_go_where_they_went() -> Iterator[None]:
     root.handlers[:], level, room_level = before
     root.setLevel(level)
     room.setLevel(room_level)
+
+
+@pytest.fixture(autouse=True)
+def _drafts_are_put_away() -> Iterator[None]:
+    """A bot keeps the code of its plugins, for its next start; a test has none."""
+    yield
+    for name in [name for name in sys.modules if name.startswith("sessionbot_plugin_")]:
+        if (module := sys.modules.get(name)) is not None:
+            getattr(module.__spec__.loader, "close")()  # type: ignore[union-attr]  # noqa: B009

@@ -138,6 +138,36 @@ def test_writing_a_section_again_changes_that_section_alone(tmp_path: Path) -> N
     assert path.read_text("utf-8") == before.replace("The link", "Another title")
 
 
+def test_a_table_that_is_measured_alone_leaves_the_others_of_its_section_as_they_are(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "RESULTS.md"
+    titles = ("Read | 1 MB", "Write")
+
+    def write(*measured: tuple[str, float], notes: tuple[str, ...] = ()) -> str:
+        tables = tuple(
+            TableReport(title, "ms", (Row("a", (value,)),), None, 1) for title, value in measured
+        )
+        report = Report("disk", "The disk", "", "python -m x", (), tables, notes, titles)
+        write_section(path, report)
+        return path.read_text("utf-8")
+
+    both = write(("Read | 1 MB", 1.0), ("Write", 2.0), notes=("A remark.",))
+    assert write(("Write", 7.0), notes=("A remark.",)) == both.replace("2.00 ms", "7.00 ms")
+    assert write(("Read | 1 MB", 1.0)).count("### ") == 2
+
+
+async def test_a_table_that_was_not_asked_for_is_not_measured() -> None:
+    section = Section("disk", "The disk")
+    section.only = ["^read"]
+    for title in ("Read", "Write"):
+        table = section.table(title, rounds=1)
+        table.sample("a", lambda: 1.0)
+        await table.measure()
+    assert [len(table.samples["a"]) for table in section.tables] == [1, 0]
+    assert not section.wants("Write and read")
+
+
 def test_a_section_may_hold_anything_but_its_own_end() -> None:
     document = replaced(HEAD, "b", r"\1 and <!-- a remark -->")
     assert replaced(document, "b", "x") == replaced(HEAD, "b", "x")

@@ -1,6 +1,7 @@
 """What a plugin can do with its `Chat`: ask, say, do once, say later."""
 
-from datetime import datetime, timedelta
+import re
+from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
@@ -344,7 +345,10 @@ def test_two_calls_at_the_same_time_are_refused() -> None:
 
         await chat.once("outer", inner)
 
-    with pytest.raises(UsageError, match=r"chat\.say was called while chat\.once was not"):
+    busy = (
+        "chat.say was called while chat.once was not done yet; await one before you call the next"
+    )
+    with pytest.raises(UsageError, match=re.escape(busy)):
         Table(hasty).says("!x")
 
 
@@ -430,3 +434,246 @@ def test_without_a_port_nothing_is_durable_and_nothing_pretends_to_be() -> None:
 def test_a_chat_shows_who_is_there() -> None:
     chat = Chat(message("x"), session="s", variables={"a": 1}, window=lines("l"))
     assert repr(chat) == "chat with ada: 1 lines, 1 variables"
+
+
+# What is told again
+
+
+def test_history_is_the_last_lines_and_stays_what_it_was() -> None:
+    told: list[list[str]] = []
+
+    async def recap(chat: Chat) -> None:
+        told.append([line.content for line in await chat.history(2)])
+        told.append([line.content for line in await chat.history(1)])
+        told.append([line.content for line in await chat.history()])
+        await chat.ask("More?")
+
+    table = Table(recap)
+    table.window = lines(*(str(n) for n in range(21)))
+    table.says("!x")
+    table.window = lines("another")
+    table.says("yes")
+    assert told[:3] == told[3:]
+    assert told[0] == ["19", "20"]
+    assert told[1] == ["20"]
+    assert told[2] == [str(n) for n in range(1, 21)]
+
+
+def test_no_line_of_history_is_an_answer_too() -> None:
+    async def nothing(chat: Chat) -> str:
+        return str(await chat.history(0))
+
+    table = Table(nothing)
+    table.window = lines("a")
+    assert table.says("!x") == ["()"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "call"),
+    [
+        ("ask", lambda chat: chat.ask("?")),
+        ("say", lambda chat: chat.say("x")),
+        ("once", lambda chat: chat.once("x", int)),
+        ("history", lambda chat: chat.history()),
+        ("later", lambda chat: chat.later(1, "x")),
+        ("typing", lambda chat: chat.typing()),
+    ],
+)
+def test_every_verb_has_its_name(verb: str, call: Any) -> None:
+    chat = Chat(message("x"), session="s", variables={})
+    assert call(chat).verb == verb
+    assert [forgotten.verb for forgotten in chat.forgotten] == [verb]
+
+
+def test_a_verb_that_was_awaited_is_not_forgotten() -> None:
+    chat = Chat(message("x"), session="s", variables={})
+    forgotten = chat.say("never")
+
+    async def work() -> None:
+        await chat.typing()
+
+    drive(work())
+    assert chat.forgotten == [forgotten]
+
+
+def test_a_chat_begins_with_what_it_was_given() -> None:
+    chat = Chat(message("x"), session="s7", variables={}, now=NOON, seed=7)
+    same = Chat(message("x"), session="s7", variables={}, seed=7)
+    other = Chat(message("x"), session="s7", variables={})
+    zero = Chat(message("x"), session="s7", variables={}, seed=0)
+    assert (chat.session, chat.user, chat.now, chat.first.content) == ("s7", "ada", NOON, "x")
+    draws = [one.random.random() for one in (chat, same, other, zero)]
+    assert draws[0] == draws[1] != draws[2] == draws[3]
+    assert chat.random is chat.random
+
+
+def test_an_answered_question_moves_the_clock_and_the_message() -> None:
+    seen: list[tuple[Any, str]] = []
+
+    async def look(chat: Chat) -> None:
+        seen.append((chat.now, chat.message.content))
+        await chat.ask("1?")
+        seen.append((chat.now, chat.message.content))
+        await chat.ask("2?")
+
+    table = Table(look)
+    for text in ("a", "b", "c"):
+        table.says(text)
+    minute = timedelta(minutes=1)
+    first, second = (NOON + minute, "a"), (NOON + 2 * minute, "b")
+    assert seen == [first, first, second, first, second]
+
+
+def test_questions_in_a_journal_are_kept_by_text_and_name() -> None:
+    async def ask(chat: Chat) -> None:
+        await chat.say("hi", name="greeting")
+        await chat.ask("Where?", name="place")
+
+    table = Table(ask)
+    table.says("!x")
+    kinds = [(entry.kind, entry.name, entry.value) for entry in table.journal[1:]]
+    assert kinds == [("say", "greeting", "t1/0"), ("ask", "place", "Where?")]
+
+
+def test_an_edited_question_is_the_same_by_its_name_and_another_by_its_text() -> None:
+    async def renamed(chat: Chat) -> str:
+        return await chat.ask("How large?", name="size")
+
+    async def reworded(chat: Chat) -> str:
+        return await chat.ask("Tiny or huge?", name="size")
+
+    async def unnamed(chat: Chat) -> str:
+        return await chat.ask("Small?")
+
+    async def same(chat: Chat) -> str:
+        size = await chat.ask("Small?")
+        return f"{size}!"
+
+    async def another(chat: Chat) -> str:
+        return await chat.ask("Thick?")
+
+    for before, after, said, why in (
+        (renamed, reworded, ["yes"], None),
+        (unnamed, same, ["yes!"], None),
+        (unnamed, another, ["Thick?"], "it asks 'Thick?' where it asked 'Small?'"),
+    ):
+        table = Table(before)
+        table.says("!x")
+        table.function, table.code = after, "second version"
+        assert table.says("yes") == said
+        assert table.changed == why
+
+
+def test_a_plugin_that_ends_too_early_has_changed() -> None:
+    async def short(chat: Chat) -> str:
+        return "no"
+
+    table = Table(pizza)
+    table.says("!pizza")
+    table.function, table.code = short, "second version"
+    assert table.says("large") == ["no"]
+    assert table.changed == "it ends before it comes to its last step"
+
+
+def test_an_error_is_a_change_only_where_the_dialog_had_passed_in_another_version() -> None:
+    async def broken(chat: Chat) -> str:
+        raise ValueError("now")
+
+    async def later(chat: Chat) -> str:
+        await chat.ask("Small or large?")
+        raise ValueError("later")
+
+    for function, code, why in (
+        (broken, "second version", "it raises ValueError('now') before it comes to its last step"),
+        (broken, "first version", None),
+        (later, "second version", None),
+    ):
+        table = Table(pizza)
+        table.says("!pizza")
+        table.function, table.code = function, code
+        with pytest.raises(ValueError):
+            table.says("large")
+        assert table.changed == why
+        assert table.open
+
+
+def test_a_changed_plugin_gets_nothing_more_done() -> None:
+    done: list[int] = []
+
+    async def stubborn(chat: Chat) -> str:
+        try:
+            await chat.ask("Else?")
+        except BaseException as first:
+            try:
+                await chat.once("thing", partial(count, done))
+            except BaseException as second:
+                assert str(first) == str(second)
+        return "fine"
+
+    table = Table(pizza)
+    table.says("!pizza")
+    table.function, table.code = stubborn, "second version"
+    table.says("large")
+    assert table.changed == "it asks 'Else?' where it asked 'Small or large?'"
+    assert done == []
+
+
+def test_a_turn_that_ends_for_good_writes_no_journal() -> None:
+    async def recap(chat: Chat) -> None:
+        await chat.history()
+
+    chat = Chat(message("x"), session="s", variables={})
+    drive(recap(chat))
+    assert chat.end().entries == ()
+
+
+def test_a_question_without_choices_has_no_metadata() -> None:
+    chat = Chat(message("!x"), session="s", variables={}, turn="t")
+    with pytest.raises(Waiting):
+        drive(pizza(chat))
+    (question,) = chat.end().replies
+    assert (question.id, question.metadata, chat.asks) == ("t/0", {}, None)
+
+
+def test_a_line_that_was_said_is_not_said_again_even_where_it_is_the_last_step() -> None:
+    async def talk(chat: Chat) -> str:
+        await chat.say("one")
+        await chat.say("two", name="second")
+        return "three"
+
+    table = Table(talk)
+    table.dies_at, table.dies_after = {1, 2}, True
+    assert table.says("!x") == ["one", "two", "three"]
+
+
+def test_every_refusal_says_what_to_do() -> None:
+    chat = Chat(message("x"), session="s", variables={})
+    ask: Any = chat.ask
+    refusals: dict[str, Any] = {
+        "default= is the answer after a time-out; give timeout= too": partial(ask, "?", default=1),
+        'once needs a name, such as chat.once("order", place_order)': lambda: chat.once("", int),
+    }
+    for sentence, call in refusals.items():
+        with pytest.raises(UsageError) as refused:
+            call()
+        assert str(refused.value) == sentence
+
+
+def test_what_leads_nowhere_says_so() -> None:
+    for work, sentence in (
+        (NOWHERE.step, "this chat leads nowhere, and cannot keep a step; give it a port"),
+        (NOWHERE.call, "this chat leads nowhere, and cannot call a function; give it a port"),
+    ):
+        with pytest.raises(UsageError) as refused:
+            drive(work(None))  # type: ignore[arg-type]  # it is not looked at
+        assert str(refused.value) == sentence
+
+
+def test_later_is_told_in_universal_time() -> None:
+    async def remind(chat: Chat) -> None:
+        await chat.later(datetime(2026, 1, 1, 14, tzinfo=timezone(timedelta(hours=2))), "Tea?")
+
+    table = Table(remind)
+    table.says("!x")
+    (reminder,) = table.later
+    assert (reminder.due, reminder.due.tzinfo) == (NOON, UTC)

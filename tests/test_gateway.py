@@ -11,6 +11,7 @@ import pytest
 from sessionbot_kit.channel import Deliver
 from sessionbot_kit.channels.loopback import Loopback
 from sessionbot_kit.errors import KitError, LinkClosed
+from sessionbot_kit.events import Sent
 from sessionbot_kit.extension import Plugin, PluginMeta, plugin
 from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.kernel import PluginKernel
@@ -85,19 +86,43 @@ async def test_what_was_not_answered_is_answered_after_a_restart(tmp_path: Path)
 
 
 async def test_what_was_not_sent_is_sent_after_a_restart(tmp_path: Path) -> None:
+    await leave_unsent(tmp_path / "bot.db", "hello")
+    async with a_gateway(tmp_path / "bot.db") as gateway:
+        await gateway.settle()
+        assert loopback(gateway).said_to("you") == ["hello"]
+
+
+async def test_what_was_not_sent_waits_until_its_channel_has_started(tmp_path: Path) -> None:
+    class Slow(Loopback):
+        started = False
+
+        async def start(self) -> None:
+            await super().start()
+            await gateway.store.unsent()  # as long as it takes to find what is left
+            self.started = True
+
+        async def send(self, message: OutgoingMessage) -> Any:
+            assert self.started
+            return await super().send(message)
+
+    await leave_unsent(tmp_path / "bot.db", "hello")
+    async with SqliteStore(tmp_path / "bot.db") as store:
+        gateway = Gateway(store, channels=[Slow()])
+        watch = gateway.feed.open()
+        async with gateway:
+            assert isinstance(await watch.next(), Sent)
+
+
+async def leave_unsent(path: Path, text: str) -> None:
+    """Have an answer that no channel took, and end."""
+
     class Away(Loopback):
         async def send(self, message: OutgoingMessage) -> Any:
             raise OSError("the platform is away")
 
-    async with (
-        a_gateway(tmp_path / "bot.db", Away(), drain_s=0) as gateway,
-        a_kernel(gateway, echo),
-    ):
-        receipt = await loopback(gateway).hear("!echo hello")
+    async with a_gateway(path, Away(), drain_s=0) as gateway, a_kernel(gateway, echo):
+        receipt = await loopback(gateway).hear(f"!echo {text}")
         await gateway.turns.settle(receipt.session_id)
-    async with a_gateway(tmp_path / "bot.db") as gateway:
-        await gateway.settle()
-        assert loopback(gateway).said_to("you") == ["hello"]
 
 
 async def test_a_turn_goes_to_the_next_kernel_when_its_own_has_gone(tmp_path: Path) -> None:

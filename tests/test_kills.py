@@ -5,6 +5,7 @@ idempotency keys: a reply that comes a second time has the name of the first.
 """
 
 import asyncio
+import contextlib
 import json
 import random
 import signal
@@ -96,8 +97,9 @@ class Platform:
         self._writer = writer
         for said in list(self._unheard.values()):
             self._send(said)
-        async for line in reader:
-            await self._take(json.loads(line))
+        with contextlib.suppress(ConnectionError):  # it was killed in the middle of a line
+            async for line in reader:
+                await self._take(json.loads(line))
         writer.close()
 
     async def _take(self, said: dict[str, Any]) -> None:

@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from sessionbot_kit import Gateway
+from sessionbot_kit import Gateway, PluginMeta
 from sessionbot_kit.answering import ABSENT, ASIDE, NOT_HERE
 from sessionbot_kit.channels.loopback import Loopback
 from sessionbot_kit.journal import Entry, Progress
-from sessionbot_kit.link import Bye, Hello, Offer, Result, Step, Stepped
+from sessionbot_kit.link import Bye, Event, Hello, Offer, Result, Step, Stepped
 from sessionbot_kit.links.memory import MemoryLink, memory_link
 from sessionbot_kit.routes import Route
 from sessionbot_kit.stores.sqlite import SqliteStore
@@ -222,6 +222,38 @@ async def test_a_dialog_whose_plugin_is_away_stays_open_for_its_return(house: Ho
     await kernel.send(Hello("bot", "kernel", (Route("a", ("!a",)),)))
     await house.says("yes")
     assert (await offered(kernel)).journal == entries
+
+
+async def test_typing_is_shown_where_the_platform_can_and_may_fail(tmp_path: Path) -> None:
+    class Typing(Loopback):
+        meta = PluginMeta(
+            id="loopback",
+            implements={
+                "session.receive": "receive",
+                "session.send": "send",
+                "session.typing": "typing",
+            },
+        )
+        shown: ClassVar[list[str]] = []
+
+        async def typing(self, chat: str) -> None:
+            self.shown.append(chat)
+            raise OSError("on purpose")
+
+    loopback = Typing()
+    async with (
+        SqliteStore(tmp_path / "bot.db") as store,
+        Gateway(store, channels=[loopback]) as gateway,
+    ):
+        house = House(gateway, loopback, FakeClock())
+        kernel = await house.kernel()
+        await house.says("!a")
+        offer = await offered(kernel)
+        await kernel.send(Event(offer.turn, "typing"))
+        await kernel.send(Event("another turn", "typing"))
+        await kernel.send(answer(offer, "done"))
+        await gateway.settle()
+    assert (loopback.shown, house.said()) == (["ada"], ["done"])
 
 
 async def until(condition: Callable[[], bool]) -> None:

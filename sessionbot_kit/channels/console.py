@@ -7,6 +7,8 @@ async with Bot(echo, channels=[Console()]) as bot:
 import asyncio
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -26,37 +28,50 @@ class Console(Plugin):
     )
 
     def __init__(
-        self, *, user: str = "you", source: TextIO | None = None, screen: TextIO | None = None
+        self,
+        *,
+        user: str = "you",
+        source: TextIO | None = None,
+        screen: TextIO | None = None,
+        read_line: Callable[[], str] | None = None,
     ) -> None:
         self.user = user
         self.ended = asyncio.Event()
-        self._source = source or sys.stdin
         self._screen = screen or sys.stdout
+        self._read_line = read_line or (source or sys.stdin).readline
+        self._read: asyncio.Queue[IncomingMessage | None] = asyncio.Queue()
+        self._unheard: IncomingMessage | None = None  # read, and not yet with the gateway
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def receive(self, deliver: Deliver) -> None:
-        lines: asyncio.Queue[str] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-        # A thread of its own, which ends with the process: nobody can interrupt a read of stdin.
-        threading.Thread(target=self._read, args=(loop, lines), daemon=True).start()
-        while line := await lines.get():
-            if text := line.rstrip("\r\n"):
-                await deliver(self._message(text))
+        self._listen()
+        while message := self._unheard or await self._read.get():
+            self._unheard = message
+            await deliver(message)
+            self._unheard = None
         self.ended.set()
 
     async def send(self, message: OutgoingMessage) -> SendResult:
-        files = (f"[{file.name or file.kind}, {file.size or 0:,} bytes]" for file in message.media)
-        self._screen.write("\n".join((message.content, *files)) + "\n")
+        self._screen.write(message.content + "\n")
         self._screen.flush()
         return SendResult(ok=True, ids=(message.id or new_id(),))
 
-    def _read(self, loop: asyncio.AbstractEventLoop, lines: "asyncio.Queue[str]") -> None:
-        line = "first"
-        while line:
-            line = self._source.readline()  # empty at the end, and the empty line ends us both
-            try:
-                loop.call_soon_threadsafe(lines.put_nowait, line)
-            except RuntimeError:  # the loop has closed: the bot stopped before its input did
-                return
+    def _listen(self) -> None:
+        begins, self._loop = self._loop is None, asyncio.get_running_loop()
+        if begins:
+            # A thread of its own, which ends with the process: nobody can interrupt a read.
+            threading.Thread(target=self._read_lines, name="console", daemon=True).start()
+
+    def _read_lines(self) -> None:
+        while line := self._read_line():
+            if text := line.rstrip("\r\n"):
+                self._bring(self._message(text))
+        self._bring(None)
+
+    def _bring(self, message: IncomingMessage | None) -> None:
+        assert self._loop is not None
+        with suppress(RuntimeError):  # the loop has closed: the bot stopped before its input did
+            self._loop.call_soon_threadsafe(self._read.put_nowait, message)
 
     def _message(self, text: str) -> IncomingMessage:
         return IncomingMessage(

@@ -14,7 +14,6 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from datetime import time as Time
 from types import TracebackType
 from typing import Final, Self
 
@@ -143,15 +142,13 @@ async def _outdated(
 
 
 class Janitor:
-    """Sweeps once when it begins, and then every hour, or every day at a quiet time (UTC)."""
+    """Sweeps once when it begins, and then as often as the policy says."""
 
     def __init__(
         self,
         store: Store,
         policy: SessionPolicy,
         *,
-        every_s: float = 3_600,
-        at: Time | None = None,
         archive: Archive | None = None,
         observe: Observe | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -159,8 +156,8 @@ class Janitor:
     ) -> None:
         self._store = store
         self._policy = policy
-        self._every_s = every_s
-        self._at = at
+        self._every_s = policy.sweep_every_s
+        self._at = policy.sweep_at
         self._archive = archive
         self._observe = observe
         self._sleep = sleep

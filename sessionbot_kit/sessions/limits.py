@@ -29,10 +29,11 @@ class SessionLimits:
     media_bytes: int = 10_000_000  # of one file
     loaded: int = 1_000  # sessions in memory; more are unloaded, never refused
     per_minute: int = 60  # messages of one session
+    uncounted: tuple[str, ...] = ("loopback", "console")  # channels where the developer types
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            if getattr(self, name) < 1:
+            if name != "uncounted" and getattr(self, name) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
     def check_variables(self, variables: Mapping[str, JsonValue]) -> None:

@@ -7,7 +7,7 @@
 The one rule to remember: each of these is one transaction, so it has happened or it has not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -42,6 +42,7 @@ class SessionManager(Talking, Belongings):
     def __init__(self, store: Store, policy: SessionPolicy | None = None) -> None:
         super().__init__(store, policy)
         self.rate = RateLimiter(self.policy.limits.per_minute)
+        self.on_erase: list[Callable[[str], object]] = []  # who else remembers people
         self.opened: AsyncExitStack | None = None
 
     @classmethod
@@ -117,6 +118,8 @@ class SessionManager(Talking, Belongings):
 
     async def erase(self, user: str, *, bot: str | None = None) -> Mapping[str, int]:
         """Remove everything of a user; how many rows, by table."""
+        for forget in self.on_erase:
+            forget(user)
         return await self.store.erase(user, bot=bot)
 
     # Access

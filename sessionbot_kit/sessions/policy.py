@@ -9,7 +9,7 @@ over the one of its channel, and that over the profile's.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +42,19 @@ class SessionPolicy:
     summary_timeout_s: float = 30.0
     tokenizer: Tokenizer = CHARS
     templates: Path = Path("templates")
+    sweep_every_s: float = 3_600.0
+    sweep_at: time | None = None  # every day at this time (UTC) instead
     clock: Callable[[], datetime] = utc_now
     new_id: Callable[[], str] = new_id
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "SessionPolicy":
-        """A policy of plain settings: `profile`, `tokenizer`, and any name of the parts."""
+        """A policy of plain settings: `profile`, `tokenizer`, and any name of the parts.
+
+        `channels` names the profiles of channels that have another one.
+        """
         given = dict(values)
+        others = {name: clocks(profile) for name, profile in given.pop("channels", {}).items()}
         parts: dict[str, Any] = {"clocks": clocks(given.pop("profile", "botserver"))}
         parts |= {"limits": SessionLimits(), "rules": SummaryRules()}
         for name, part in parts.items():
@@ -59,7 +65,7 @@ class SessionPolicy:
         if "tokenizer" in given:
             given["tokenizer"] = tokenizer(given["tokenizer"])
         try:
-            return cls(**parts, **given)
+            return cls(channel_clocks=others, **parts, **given)
         except TypeError as error:
             raise SettingsError(f"the sessions cannot be set up: {error}") from error
 

@@ -20,16 +20,21 @@ from sessionbot_kit.store import Change, Loaded, Store
 log = logging.getLogger("sessionbot_kit.session-manager")
 
 
-async def shortened(store: Store, policy: SessionPolicy, loaded: Loaded) -> Loaded:
-    """Summarize what is due in a session; gives it back as it is then."""
-    rules = policy.rules_of(loaded.session)
-    plan = plan_summary(
-        rules,
+def due(policy: SessionPolicy, loaded: Loaded) -> Plan | None:
+    """Which lines are to be summarized now."""
+    return plan_summary(
+        policy.rules_of(loaded.session),
         loaded.summaries,
         live_messages=loaded.live_messages,
         live_tokens=loaded.live_tokens,
         last_seq=loaded.last_seq,
     )
+
+
+async def shortened(store: Store, policy: SessionPolicy, loaded: Loaded) -> Loaded:
+    """Summarize what is due in a session; gives it back as it is then."""
+    rules = policy.rules_of(loaded.session)
+    plan = due(policy, loaded)
     if plan is None:
         return loaded
     session_id = loaded.session.id

@@ -20,7 +20,7 @@ from sessionbot_kit.sessions.conversation import Conversation, conversation, cou
 from sessionbot_kit.sessions.finding import Finding
 from sessionbot_kit.sessions.policy import SessionPolicy
 from sessionbot_kit.sessions.revision import every_line, found
-from sessionbot_kit.sessions.summarizing import shortened
+from sessionbot_kit.sessions.summarizing import due, shortened
 from sessionbot_kit.store import Change, Loaded, NewMessage, SessionRef, Store
 
 ROLES: Final[tuple[str, ...]] = get_args(Role)
@@ -63,6 +63,20 @@ class Talking(Finding):
     async def summarize(self, ref: SessionRef) -> Conversation:
         """Summarize what has become too much, if something has; for those who append elsewhere."""
         return conversation(await self._shortened(ref), self.policy)
+
+    def is_long(self, session_id: str) -> bool:
+        """Whether `summarize` may have something to do; a session not in memory has to be read."""
+        if session_id in self._summarizing:
+            return False
+        loaded = self.store.loaded().get(session_id)
+        return loaded is None or due(self.policy, loaded) is not None
+
+    def count_tokens(self, session_id: str, text: str) -> int:
+        """How many tokens a line of a session has, by the tokenizer of that session."""
+        loaded = self.store.loaded().get(session_id)
+        policy = self.policy
+        counter = policy.tokenizer if loaded is None else policy.tokenizer_of(loaded.session)
+        return counter.count(text)
 
     async def _shortened(self, ref: SessionRef) -> Loaded:
         loaded = await found(self.store, ref)

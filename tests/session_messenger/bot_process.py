@@ -1,17 +1,19 @@
 """A whole bot in a process of its own, which dies where it is told to.
 
 python bot_process.py SEED_URL CERTIFICATE FILE_SERVER FOLDER [DIES_WHEN]
+
+SIGTERM ends it in order. SIGINT would not do: whoever runs tests in the background may have told
+all their children to ignore it.
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
 from pathlib import Path
 
 from sessionbot_kit.bot import Bot
-from sessionbot_kit.channel import Deliver, Receipt
+from sessionbot_kit.channel import Deliver, Notice, Receipt
 from sessionbot_kit.channels.session_messenger.channel import SessionMessenger
 from sessionbot_kit.channels.session_messenger.identity import Identity
 from sessionbot_kit.channels.session_messenger.incoming import Manners
@@ -21,6 +23,7 @@ from sessionbot_kit.extension import plugin
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult
 
 SEED = b"a bot that dies."
+DRAIN_S = 60.0  # an answer on its way arrives, however busy the machine is
 DIES_WHEN = sys.argv[5] if len(sys.argv) > 5 else ""
 
 
@@ -48,14 +51,14 @@ class Mortal(SessionMessenger):
 
         vars(self._swarm)["store"] = watched
 
-    async def receive(self, deliver: Deliver) -> None:
+    async def receive(self, deliver: Deliver, signal: Notice | None = None) -> None:
         async def watched(message: IncomingMessage) -> Receipt:
             reach("before it is stored")
             receipt = await deliver(message)
             reach("after it is stored")
             return receipt
 
-        await super().receive(watched)
+        await super().receive(watched, signal)
 
     async def send(self, message: OutgoingMessage) -> SendResult:
         reach("before the answer is sent")
@@ -73,14 +76,16 @@ def main(seed: str, certificate: str, files: str, folder: str) -> None:
         pace=Pace(fast_s=0.01, slow_s=0.01),
         manners=Manners(approve_requests=False),
     )
-    asyncio.run(live(Bot(echo, store=f"sqlite:///{folder}/bot.db", channels=[channel])))
+    store = f"sqlite:///{folder}/bot.db"
+    asyncio.run(live(Bot(echo, store=store, channels=[channel], drain_s=DRAIN_S)))
 
 
 async def live(bot: Bot) -> None:
+    told_to_end = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told_to_end.set)
     async with bot:
-        await asyncio.Event().wait()
+        await told_to_end.wait()
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        main(*sys.argv[1:5])
+    main(*sys.argv[1:5])

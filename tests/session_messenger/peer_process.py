@@ -85,11 +85,24 @@ class Peer:
         envelope = wire.Envelope.FromString(outer.request.body)
         padded, sender = crypto.decrypt_with_session_protocol(self.session.keys, envelope.content)
         content = wire.Content.FromString(crypto.remove_message_padding(padded))
-        return {"sender": sender, "content": str(content), "time": envelope.timestamp}
+        return {
+            "sender": sender,
+            "content": str(content),
+            "time": envelope.timestamp,
+            "reaction": reaction_in(content.dataMessage),
+        }
 
     def _fetch(self, pointer: dict[str, Any]) -> dict[str, str]:
         data = base64.b64encode(self.session.get_file(pointer)).decode()
         return {"name": pointer["name"], "mime": pointer["contentType"], "data": data}
+
+
+def reaction_in(message: Any) -> dict[str, Any] | None:
+    if not message.HasField("reaction"):
+        return None
+    found = message.reaction
+    removed = found.action == type(found).REMOVE
+    return {"id": found.id, "author": found.author, "emoji": found.emoji, "removed": removed}
 
 
 def tell(answer: object) -> None:

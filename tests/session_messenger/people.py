@@ -15,9 +15,9 @@ from sessionbot_kit.channel import Receipt
 from sessionbot_kit.channels.session_messenger.channel import SessionMessenger
 from sessionbot_kit.channels.session_messenger.events import Event
 from sessionbot_kit.channels.session_messenger.identity import Identity
-from sessionbot_kit.channels.session_messenger.incoming import CHANNEL_TYPE
 from sessionbot_kit.channels.session_messenger.loopback import LoopbackNetwork
 from sessionbot_kit.channels.session_messenger.pace import Pace
+from sessionbot_kit.channels.session_messenger.signals import CHANNEL_TYPE
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult
 
 FAST_S = 0.01

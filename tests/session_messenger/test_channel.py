@@ -1,5 +1,6 @@
 """The channel, from one person to another over the loopback network."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sessionbot_kit.channel import Receipt
 from sessionbot_kit.channels.session_messenger import compose, pace
 from sessionbot_kit.channels.session_messenger.channel import SessionMessenger
 from sessionbot_kit.channels.session_messenger.envelope import pack, pad, seal, sign, wrap
@@ -21,11 +23,12 @@ from sessionbot_kit.channels.session_messenger.events import (
     Unsent,
 )
 from sessionbot_kit.channels.session_messenger.identity import Identity
-from sessionbot_kit.channels.session_messenger.incoming import CHANNEL_TYPE, Manners
+from sessionbot_kit.channels.session_messenger.incoming import Manners
 from sessionbot_kit.channels.session_messenger.loopback import LoopbackNetwork
 from sessionbot_kit.channels.session_messenger.loopback.faults import Refuses
 from sessionbot_kit.channels.session_messenger.pace import Pace
 from sessionbot_kit.channels.session_messenger.protobuf import encode
+from sessionbot_kit.channels.session_messenger.signals import CHANNEL_TYPE
 from sessionbot_kit.errors import SettingsError, UsageError
 from sessionbot_kit.models import Media, OutgoingMessage
 
@@ -257,6 +260,38 @@ async def test_a_channel_that_is_not_started_says_so(ada: Identity) -> None:
         await SessionMessenger(ada).send(message)
 
 
+class Resting(Pace):
+    """Notes that the channel begins to rest, and lets it rest long."""
+
+    begun: asyncio.Event
+
+    def wait_s(self, now: float) -> float:
+        self.begun.set()
+        return 60.0
+
+
+def test_a_channel_can_be_started_again_in_another_loop(ada: Identity, tmp_path: Path) -> None:
+    resting = Resting()
+    channel = SessionMessenger(ada, folder=tmp_path, seeds=(), pace=resting)
+    for _ in range(2):
+        asyncio.run(listen_until_it_rests(channel, resting))
+
+
+async def listen_until_it_rests(channel: SessionMessenger, resting: Resting) -> None:
+    resting.begun = asyncio.Event()
+    await channel.start()
+    listening = asyncio.create_task(channel.receive(nobody))
+    await resting.begun.wait()
+    listening.cancel()
+    await asyncio.wait([listening])
+    await channel.stop()
+    assert listening.cancelled()
+
+
+async def nobody(message: object) -> Receipt:
+    raise AssertionError("nobody wrote")
+
+
 async def test_a_channel_can_be_stopped_twice(ada: Identity) -> None:
     await SessionMessenger(ada).stop()
 
@@ -268,4 +303,4 @@ def test_a_client_name_that_others_would_not_show_is_refused(ada: Identity, name
 
 
 def test_a_channel_shows_its_session_id_and_no_secret(ada: Identity) -> None:
-    assert repr(SessionMessenger(ada)) == "SessionMessenger((0548...2c69))"
+    assert repr(SessionMessenger(ada)) == "SessionMessenger(0548...2c69)"

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from .bot_process import SEED
 from .people import Person, talking
 
 BOT = Identity(SEED).session_id
+PATIENCE_S = 70.0  # with one process
 MOMENTS = [
     "before it is stored",
     "after it is stored",
@@ -37,17 +39,26 @@ async def one(network: LoopbackNetwork, ada: Identity, tmp_path: Path) -> AsyncI
         yield person
 
 
+@asynccontextmanager
 async def bot_of(
     network: LoopbackNetwork, folder: Path, *dies_when: str
-) -> asyncio.subprocess.Process:
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A bot's process, which does not outlive the block, nor the patience of whoever waits."""
     (seed,) = network.seeds
     certificate = certificate_in(folder, seed.certificate)
-    return await asyncio.create_subprocess_exec(
+    bot = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "tests.session_messenger.bot_process"),
         *(seed.url, str(certificate), network.file_server_url, str(folder), *dies_when),
         cwd=Path(__file__).parents[2],
     )
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            yield bot
+    finally:
+        if bot.returncode is None:
+            bot.kill()
+        await bot.wait()
 
 
 def certificate_in(folder: Path, pem: str) -> Path:
@@ -57,33 +68,31 @@ def certificate_in(folder: Path, pem: str) -> Path:
     return path
 
 
-@pytest.mark.timeout(180)  # nine processes, on a machine that may be busy
+@pytest.mark.timeout(180)  # seven processes, on a machine that may be busy
 async def test_a_bot_that_dies_at_every_bad_moment_answers_everybody_once(
     network: LoopbackNetwork, one: Person, tmp_path: Path
 ) -> None:
     for moment in MOMENTS:
-        doomed = await bot_of(network, tmp_path / "bot", moment)
-        await one.says(BOT, f"!echo {moment}")
-        assert await doomed.wait() == -9
-    heir = await bot_of(network, tmp_path / "bot")
-    await one.says(BOT, "!echo and again")
-    while (await one.hears()).content != "and again":
-        continue
-    heir.kill()
-    await heir.wait()
+        async with bot_of(network, tmp_path / "bot", moment) as doomed:
+            await one.says(BOT, f"!echo {moment}")
+            assert await doomed.wait() == -signal.SIGKILL
+    async with bot_of(network, tmp_path / "bot"):
+        await one.says(BOT, "!echo and again")
+        while (await one.hears()).content != "and again":
+            continue
     assert [message.content for message in one.heard] == [*MOMENTS, "and again"]
 
 
-@pytest.mark.long  # once in many runs beside others, the second answer does not come
+@pytest.mark.timeout(150)  # two processes, on a machine that may be busy
 async def test_a_bot_that_lost_its_state_does_not_answer_again(
     network: LoopbackNetwork, one: Person, tmp_path: Path
 ) -> None:
     for number in range(2):
-        bot = await bot_of(network, tmp_path / "bot")
-        await one.says(BOT, f"!echo {number}")
-        assert (await one.hears()).content == str(number)
-        bot.send_signal(signal.SIGINT)  # it ends in order, and knows that this was answered
-        await bot.wait()
+        async with bot_of(network, tmp_path / "bot") as bot:
+            await one.says(BOT, f"!echo {number}")
+            assert (await one.hears()).content == str(number)
+            bot.terminate()  # it ends in order, and knows that this was answered
+            assert await bot.wait() == 0
         forget(tmp_path / "bot")
     assert [message.content for message in one.heard] == ["0", "1"]
 

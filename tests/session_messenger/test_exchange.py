@@ -1,13 +1,8 @@
 """Our client and another one, written by somebody else, talk to each other."""
 
-import asyncio
 import base64
-import json
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,49 +18,9 @@ from sessionbot_kit.channels.session_messenger.identity import Identity
 from sessionbot_kit.channels.session_messenger.loopback import LoopbackNetwork
 from sessionbot_kit.models import Media
 
+from .other_client import OtherClient, running_peer
 from .people import Person, talking
 from .vectors import KEYS
-
-PEER = Path(__file__).with_name("peer_process.py")
-PATIENCE_S = 15.0
-
-
-class Peer:
-    """The other client: `await peer.does("say", to=..., text=...)`."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    async def does(self, what: str, **order: Any) -> Any:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": what, **order}).encode() + b"\n")
-        return (await self.answer())["answer"]
-
-    async def answer(self) -> Any:
-        assert self._process.stdout is not None
-        async with asyncio.timeout(PATIENCE_S):
-            line = await self._process.stdout.readline()
-        assert line, "the other client has died"
-        return json.loads(line)
-
-
-@asynccontextmanager
-async def running_peer(network: LoopbackNetwork) -> AsyncIterator[Peer]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(PEER),
-        *(str(network.plain_port), KEYS[0]["mnemonic"], "Ada"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=2**24,
-    )
-    try:
-        peer = Peer(process)
-        assert await peer.answer() == {"ready": KEYS[0]["session_id"]}
-        yield peer
-    finally:
-        process.kill()
-        await process.wait()
 
 
 @pytest.fixture
@@ -76,7 +31,7 @@ async def network() -> AsyncIterator[LoopbackNetwork]:
 
 
 @pytest.fixture
-async def peer(network: LoopbackNetwork) -> AsyncIterator[Peer]:
+async def peer(network: LoopbackNetwork) -> AsyncIterator[OtherClient]:
     async with running_peer(network) as peer:
         yield peer
 
@@ -95,14 +50,14 @@ async def records_for(network: LoopbackNetwork, pubkey: str) -> list[str]:
     return [base64.b64encode(kept.data).decode() for kept in node.mailbox.of(pubkey)]
 
 
-async def test_text_comes_from_the_other_client(peer: Peer, bot: Person) -> None:
+async def test_text_comes_from_the_other_client(peer: OtherClient, bot: Person) -> None:
     sent = await peer.does("say", to=bot.id, text="Hello, 👩‍👩‍👧‍👦 Été")
     message = await bot.hears()
     assert (message.content, message.sender_name) == ("Hello, 👩‍👩‍👧‍👦 Été", "Ada")
     assert message.id == str(MessageId(ADA, sent["timestamp"]))
 
 
-async def test_text_goes_to_the_other_client(peer: Peer, bot: Person) -> None:
+async def test_text_goes_to_the_other_client(peer: OtherClient, bot: Person) -> None:
     result = await bot.says(ADA, "Hello, 👩‍👩‍👧‍👦 Été")
     (event,) = await peer.does("poll")
     assert (event["type"], event["body"], event["from"]) == ("data", "Hello, 👩‍👩‍👧‍👦 Été", bot.id)
@@ -111,7 +66,7 @@ async def test_text_goes_to_the_other_client(peer: Peer, bot: Person) -> None:
 
 @pytest.mark.parametrize("size", [76_000, 76_800, 200_000])
 async def test_long_text_goes_to_the_other_client_in_one_piece_or_more(
-    peer: Peer, bot: Person, size: int
+    peer: OtherClient, bot: Person, size: int
 ) -> None:
     await bot.says(ADA, "é" * (size // 2))
     events = await peer.does("poll")
@@ -119,7 +74,9 @@ async def test_long_text_goes_to_the_other_client_in_one_piece_or_more(
 
 
 @pytest.mark.parametrize("size", [0, 1, 541, 100_000, 1_500_000])
-async def test_a_file_comes_from_the_other_client(peer: Peer, bot: Person, size: int) -> None:
+async def test_a_file_comes_from_the_other_client(
+    peer: OtherClient, bot: Person, size: int
+) -> None:
     data = bytes(range(256)) * (size // 256 + 1)
     file = {"data": base64.b64encode(data[:size]).decode(), "name": "cat.jpg", "mime": "image/jpeg"}
     await peer.does("say", to=bot.id, text="Look", files=[file])
@@ -128,7 +85,7 @@ async def test_a_file_comes_from_the_other_client(peer: Peer, bot: Person, size:
 
 
 @pytest.mark.parametrize("size", [0, 1, 541, 100_000, 1_500_000])
-async def test_a_file_goes_to_the_other_client(peer: Peer, bot: Person, size: int) -> None:
+async def test_a_file_goes_to_the_other_client(peer: OtherClient, bot: Person, size: int) -> None:
     data = (bytes(range(256)) * (size // 256 + 1))[:size]
     await bot.says(ADA, "Look", media=(Media.from_bytes(data, name="cat.jpg"),))
     ((file,),) = [event["files"] for event in await peer.does("poll")]
@@ -138,7 +95,7 @@ async def test_a_file_goes_to_the_other_client(peer: Peer, bot: Person, size: in
 
 @pytest.mark.parametrize("remove", [False, True])
 async def test_a_reaction_comes_from_the_other_client(
-    peer: Peer, bot: Person, remove: bool
+    peer: OtherClient, bot: Person, remove: bool
 ) -> None:
     await peer.does("react", timestamp=5, author=bot.id, emoji="😂", remove=remove)
     reaction = await bot.sees(Reacted)
@@ -148,7 +105,7 @@ async def test_a_reaction_comes_from_the_other_client(
 
 @pytest.mark.parametrize("remove", [False, True])
 async def test_a_reaction_goes_to_the_other_client(
-    network: LoopbackNetwork, peer: Peer, bot: Person, remove: bool
+    network: LoopbackNetwork, peer: OtherClient, bot: Person, remove: bool
 ) -> None:
     await bot.channel.react(ADA, f"{ADA}:5", "👍", remove=remove)
     # Its poller drops reactions, so the record is opened with its own cryptography.
@@ -160,30 +117,34 @@ async def test_a_reaction_goes_to_the_other_client(
 
 
 @pytest.mark.parametrize("started", [True, False])
-async def test_typing_comes_from_the_other_client(peer: Peer, bot: Person, started: bool) -> None:
+async def test_typing_comes_from_the_other_client(
+    peer: OtherClient, bot: Person, started: bool
+) -> None:
     await peer.does("type", to=bot.id, started=started)
     assert await bot.sees(TypingSeen) == TypingSeen(ADA, started)
 
 
 @pytest.mark.parametrize("started", [True, False])
-async def test_typing_goes_to_the_other_client(peer: Peer, bot: Person, started: bool) -> None:
+async def test_typing_goes_to_the_other_client(
+    peer: OtherClient, bot: Person, started: bool
+) -> None:
     await bot.channel.typing(ADA, started=started)
     (event,) = await peer.does("poll")
     assert (event["type"], event["isTyping"]) == ("typing", started)
 
 
-async def test_a_receipt_comes_from_the_other_client(peer: Peer, bot: Person) -> None:
+async def test_a_receipt_comes_from_the_other_client(peer: OtherClient, bot: Person) -> None:
     await peer.does("read", to=bot.id, timestamps=[5, 6])
     assert (await bot.sees(ReadSeen)).targets == (MessageId(bot.id, 5), MessageId(bot.id, 6))
 
 
-async def test_a_receipt_goes_to_the_other_client(peer: Peer, bot: Person) -> None:
+async def test_a_receipt_goes_to_the_other_client(peer: OtherClient, bot: Person) -> None:
     await bot.channel.mark_read(ADA, (f"{ADA}:5", f"{ADA}:6"))
     (event,) = await peer.does("poll")
     assert (event["type"], event["targetTimestamps"]) == ("receipt", [5, 6])
 
 
-async def test_an_unsend_comes_from_the_other_client(peer: Peer, bot: Person) -> None:
+async def test_an_unsend_comes_from_the_other_client(peer: OtherClient, bot: Person) -> None:
     sent = await peer.does("say", to=bot.id, text="Oops")
     await bot.hears()
     hash = sent["syncMessageHash"]
@@ -191,7 +152,7 @@ async def test_an_unsend_comes_from_the_other_client(peer: Peer, bot: Person) ->
     assert await bot.sees(Unsent) == Unsent(MessageId(ADA, sent["timestamp"]))
 
 
-async def test_an_unsend_goes_to_the_other_client(peer: Peer, bot: Person) -> None:
+async def test_an_unsend_goes_to_the_other_client(peer: OtherClient, bot: Person) -> None:
     (id,) = (await bot.says(ADA, "Oops")).ids
     assert await bot.channel.delete(ADA, id)
     _, event = await peer.does("poll")
@@ -199,19 +160,21 @@ async def test_an_unsend_goes_to_the_other_client(peer: Peer, bot: Person) -> No
     assert event["targetTimestamp"] == MessageId.parse(id).timestamp
 
 
-async def test_an_answered_request_comes_from_the_other_client(peer: Peer, bot: Person) -> None:
+async def test_an_answered_request_comes_from_the_other_client(
+    peer: OtherClient, bot: Person
+) -> None:
     await peer.does("accept", to=bot.id)
     assert await bot.sees(Approved) == Approved(ADA, "Ada", yes=True)
 
 
-async def test_an_answered_request_goes_to_the_other_client(peer: Peer, bot: Person) -> None:
+async def test_an_answered_request_goes_to_the_other_client(peer: OtherClient, bot: Person) -> None:
     await bot.channel.approve(ADA)
     (event,) = await peer.does("poll")
     assert (event["type"], event["isApproved"]) == ("request_response", True)
 
 
 async def test_a_quote_and_a_name_go_to_the_other_client(
-    network: LoopbackNetwork, peer: Peer, bot: Person
+    network: LoopbackNetwork, peer: OtherClient, bot: Person
 ) -> None:
     await bot.says(ADA, "Yes", reply_to=f"{ADA}:5")
     (record,) = await records_for(network, ADA)
@@ -221,7 +184,7 @@ async def test_a_quote_and_a_name_go_to_the_other_client(
     assert f'author: "{ADA}"' in opened["content"]
 
 
-async def test_a_conversation_goes_on_for_a_while(peer: Peer, bot: Person) -> None:
+async def test_a_conversation_goes_on_for_a_while(peer: OtherClient, bot: Person) -> None:
     for number in range(10):
         await peer.does("say", to=bot.id, text=f"question {number}")
         await bot.channel.send((await bot.hears()).reply(f"answer {number}"))

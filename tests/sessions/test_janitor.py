@@ -228,8 +228,8 @@ async def test_a_janitor_sweeps_at_once_and_then_every_hour(
 
 
 def test_a_janitor_may_wait_for_a_quiet_hour(store: Store, policy: SessionPolicy) -> None:
-    assert Janitor(store, policy, at=time(3, 5)).pause() == 55
-    assert Janitor(store, policy, at=time(3, 0)).pause() == 86_400 - 245
+    assert Janitor(store, replace(policy, sweep_at=time(3, 5))).pause() == 55
+    assert Janitor(store, replace(policy, sweep_at=time(3, 0))).pause() == 86_400 - 245
 
 
 @pytest.mark.parametrize("days", [400, -400])

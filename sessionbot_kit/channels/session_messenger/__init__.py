@@ -22,5 +22,6 @@ except ImportError as error:
 
 from sessionbot_kit.channels.session_messenger.channel import SessionMessenger
 from sessionbot_kit.channels.session_messenger.identity import Identity
+from sessionbot_kit.channels.session_messenger.pace import Pace
 
-__all__ = ["Identity", "SessionMessenger"]
+__all__ = ["Identity", "Pace", "SessionMessenger"]

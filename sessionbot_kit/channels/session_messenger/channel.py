@@ -18,15 +18,16 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from sessionbot_kit.channel import Deliver
+from sessionbot_kit.channel import Deliver, Notice
 from sessionbot_kit.channels.session_messenger.events import DAY_MS, Event, MessageId
 from sessionbot_kit.channels.session_messenger.files import FileClient
 from sessionbot_kit.channels.session_messenger.identity import Identity, short
-from sessionbot_kit.channels.session_messenger.incoming import CHANNEL_TYPE, Incoming, Manners
+from sessionbot_kit.channels.session_messenger.incoming import Incoming, Manners
 from sessionbot_kit.channels.session_messenger.outgoing import Outgoing
 from sessionbot_kit.channels.session_messenger.pace import Pace
 from sessionbot_kit.channels.session_messenger.reader import MailboxReader
 from sessionbot_kit.channels.session_messenger.seeds import FILE_SERVER, Seed
+from sessionbot_kit.channels.session_messenger.signals import CHANNEL_TYPE
 from sessionbot_kit.channels.session_messenger.state import State
 from sessionbot_kit.channels.session_messenger.swarm import SwarmClient
 from sessionbot_kit.errors import ChannelError, MessageError, SettingsError, UsageError
@@ -48,6 +49,7 @@ class SessionMessenger(Plugin):
         implements={
             "session.receive": "receive",
             "session.send": "send",
+            "session.media": "send",
             "session.typing": "typing",
             "session.react": "react",
             "session.delete": "delete",
@@ -89,10 +91,11 @@ class SessionMessenger(Plugin):
         self._stir = asyncio.Event()
 
     def __repr__(self) -> str:
-        return f"SessionMessenger({short(self.session_id)})"
+        return f"SessionMessenger{short(self.session_id)}"
 
     async def start(self) -> None:
         """Open what is kept on disk and the connections; nothing is sent yet."""
+        self._stir = asyncio.Event()  # of this loop: a bot may be started again in another one
         async with AsyncExitStack() as stack:
             self._state = stack.enter_context(State.open(self._folder / "state.db"))
             self._swarm = await stack.enter_async_context(
@@ -114,7 +117,7 @@ class SessionMessenger(Plugin):
             stack, self._stack = self._stack, None
             await stack.aclose()
 
-    async def receive(self, deliver: Deliver) -> None:
+    async def receive(self, deliver: Deliver, signal: Notice | None = None) -> None:
         """Look into the mailbox, fast while somebody talks, until canceled."""
         self._check_started()
         incoming = Incoming(
@@ -123,6 +126,7 @@ class SessionMessenger(Plugin):
             self._files,
             self._outgoing,
             manners=self._manners,
+            signal=signal,
             on_event=self._on_event,
         )
         reader = MailboxReader(

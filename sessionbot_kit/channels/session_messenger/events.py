@@ -38,6 +38,7 @@ TYPING_MS = 60_000
 MAX_NAME_CHARS = 100
 MAX_EMOJI_CHARS = 32
 MAX_ATTACHMENTS = 32
+MAX_READ = 100  # messages that one receipt tells of
 
 _MESSAGE_ID = re.compile(r"(05[0-9a-f]{64}):([1-9][0-9]{0,19})", re.ASCII)
 
@@ -144,7 +145,9 @@ def understand(opened: Opened, *, me: str, now: int) -> Event:
     if (receipt := content.receipt) is not None:
         if receipt.type != READ:
             return Passed(sender, "a receipt of another kind")
-        return ReadSeen(sender, tuple(MessageId(me, time) for time in receipt.timestamps))
+        return ReadSeen(
+            sender, tuple(MessageId(me, time) for time in receipt.timestamps[-MAX_READ:])
+        )
     if (unsend := content.unsend) is not None:
         if unsend.author != sender or not unsend.timestamp:
             raise RecordError(

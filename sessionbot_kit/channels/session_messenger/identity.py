@@ -80,7 +80,7 @@ class Identity:
         return hash(self.session_id)
 
     def __repr__(self) -> str:
-        return f"Identity({short(self.session_id)})"
+        return f"Identity{short(self.session_id)}"
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         raise UsageError(

@@ -14,18 +14,18 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from sessionbot_kit.channel import Deliver
+from sessionbot_kit.channel import Deliver, Notice
 from sessionbot_kit.channels.session_messenger.content import AttachmentPointer
 from sessionbot_kit.channels.session_messenger.events import Event, Said
 from sessionbot_kit.channels.session_messenger.files import FileClient
 from sessionbot_kit.channels.session_messenger.outgoing import Outgoing
+from sessionbot_kit.channels.session_messenger.signals import CHANNEL_TYPE, signals_of
 from sessionbot_kit.channels.session_messenger.state import State
 from sessionbot_kit.errors import ChannelError, MessageError, RecordError, StoreError
 from sessionbot_kit.models import IncomingMessage, Media
 
 log = logging.getLogger(__name__)
 
-CHANNEL_TYPE = "session_messenger"
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 
@@ -52,6 +52,7 @@ class Incoming:
         outgoing: Outgoing,
         *,
         manners: Manners,
+        signal: Notice | None = None,
         on_event: Callable[[Event], object] | None = None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -60,6 +61,7 @@ class Incoming:
         self._files = files
         self._outgoing = outgoing
         self._manners = manners
+        self._signal = signal
         self._on_event = on_event
         self._pause = pause
 
@@ -67,11 +69,17 @@ class Incoming:
         """Do what an event asks for; returns when it is safe to forget the record."""
         if isinstance(event, Said):
             await self._hear(event)
+        try:
+            await self._tell(event)
+        except Exception:  # somebody else's code
+            log.exception("observer failed", extra={"event": type(event).__name__})
+
+    async def _tell(self, event: Event) -> None:
         if self._on_event is not None:
-            try:
-                self._on_event(event)
-            except Exception:  # somebody else's code
-                log.exception("observer failed", extra={"event": type(event).__name__})
+            self._on_event(event)
+        if self._signal is not None:
+            for signal in signals_of(event, account=self._manners.account):
+                await self._signal(signal)
 
     async def _hear(self, said: Said) -> None:
         sender = said.id.author

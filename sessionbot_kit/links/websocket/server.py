@@ -147,14 +147,14 @@ class LinkServer:
             await self._server.wait_closed()
         await self._crew.stop()
 
-    def _check(self, socket: ServerSocket, request: Request) -> Response | None:
+    async def _check(self, socket: ServerSocket, request: Request) -> Response | None:
         assert self._server is not None
         now = socket.loop.time()
         address = str((socket.remote_address or ("?",))[0])
         original = (
             self._on_original_peer is not None and "Sec-WebSocket-Protocol" not in request.headers
         )
-        found = self._gate.check(request.headers, address, now, original=original)
+        found = await self._gate.check(request.headers, address, now, original=original)
         if isinstance(found, str):
             others = self._server.connections
             same = sum(getattr(other, "identity", "") == found for other in others)
@@ -269,7 +269,8 @@ class LinkServer:
             ),
         )
         name = f"{identity}/{greeting.session[-8:]}"  # the first ones are the time
-        return WebSocketLink(name, Exchange(wire, subprotocol, rules, self.tap, name), rules)
+        exchange = Exchange(wire, subprotocol, rules, self.tap, name)
+        return WebSocketLink(name, exchange, rules, identity=identity)
 
     def _make_room(self) -> None:
         # Sessions that nobody is connected to wait for their kernels, but not without a bound.

@@ -17,6 +17,7 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 EARLY_JOBS: Final = 256  # about 1,000 pages of 4 KiB
+ROWS_A_JOB: Final = 4  # a job with more rows than these counts as several
 MAX_PAGES: Final = 4_000
 
 
@@ -26,6 +27,7 @@ class Checkpointer:
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self._db = db
         self._jobs = 0
+        self._rows = 0  # that `db` of the writer has ever changed
         self._rest = False  # all but a little is moved
         self._stopping = False
         self._wanted = threading.Event()
@@ -38,7 +40,9 @@ class Checkpointer:
 
     def after(self, jobs: int, writing: sqlite3.Connection) -> None:
         """So many jobs were committed and handed back; called by the writer's thread."""
-        self._jobs += jobs
+        rows = writing.total_changes
+        self._jobs += max(jobs, (rows - self._rows) // ROWS_A_JOB)
+        self._rows = rows
         if self._rest:
             self._rest = False
             _move(writing)

@@ -134,6 +134,7 @@ class Engine:
         if self._writer is None:
             raise self._closed()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting += 1
         self._writer.submit(Job(None, future, compact=True))
         await future
 
@@ -168,6 +169,7 @@ class Engine:
             raise self._closed()
         if self._look is None or self._look.done():
             self._look = asyncio.get_running_loop().create_future()
+            self._waiting += 1
             self._writer.submit(Job(None, self._look))
         if age < STALE_S:
             return found
@@ -178,8 +180,9 @@ class Engine:
         """In the loop, once a group is on the disk: memory first, then those who wait."""
         if group.foreign:
             self._recent.clear()
-        self._looked_at = max(self._looked_at, group.looked_at)
-        self._waiting -= sum([job.run is not None for job in group.jobs])
+        if group.looked_at > self._looked_at:
+            self._looked_at = group.looked_at
+        self._waiting -= len(group.jobs)
         if self._room is not None:
             self._room.set_result(None)
             self._room = None
@@ -187,12 +190,13 @@ class Engine:
             if job.error is None and job.on_commit is not None:
                 job.value = job.on_commit(job.value)
         for job in group.jobs:
-            if job.future.done():
+            future = job.future
+            if future.done():
                 continue  # whoever asked has been cancelled; it is written all the same
-            if job.error is not None:
-                job.future.set_exception(job.error)
+            if job.error is None:
+                future.set_result(job.value)
             else:
-                job.future.set_result(job.value)
+                future.set_exception(job.error)
 
     def _closed(self) -> StoreError:
         return StoreError(f"{self.path} is closed; use it inside `async with`")

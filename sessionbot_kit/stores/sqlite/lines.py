@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, get_args
 
 import orjson
-from pydantic import JsonValue, TypeAdapter
+from pydantic import BaseModel, JsonValue, TypeAdapter
 
 from sessionbot_kit.errors import MessageError
 from sessionbot_kit.models import Media, Role, StoredMessage, mend_text
@@ -24,7 +24,15 @@ COLUMNS = "seq, role, content, tokens, timestamp, media, metadata"
 _ROLES: dict[str, Role] = {role: role for role in get_args(Role)}  # one text for all lines
 _FIELDS_SET = set(StoredMessage.model_fields)
 _new = object.__new__
-_put = object.__setattr__
+_put_fields, _put_fields_set, _put_extra, _put_private = (
+    BaseModel.__dict__[slot].__set__
+    for slot in (
+        "__dict__",
+        "__pydantic_fields_set__",
+        "__pydantic_extra__",
+        "__pydantic_private__",
+    )
+)
 
 
 class Line(NamedTuple):
@@ -82,10 +90,10 @@ def stored_message(
         "media": media,
         "metadata": metadata,
     }
-    _put(message, "__dict__", fields)
-    _put(message, "__pydantic_fields_set__", _FIELDS_SET)
-    _put(message, "__pydantic_extra__", None)
-    _put(message, "__pydantic_private__", None)
+    _put_fields(message, fields)
+    _put_fields_set(message, _FIELDS_SET)
+    _put_extra(message, None)
+    _put_private(message, None)
     return message
 
 

@@ -89,7 +89,7 @@ class Messages(Sessions):
             ]
         )
         if stored:
-            self._recent.appended(added, stored, stored[-1].timestamp)
+            self._recent.appended(added, stored)
         return stored
 
 
@@ -136,6 +136,7 @@ def add(transaction: Transaction, head: Head, lines: Sequence[Line]) -> Appended
     return Appended(
         head.session_id,
         first,
+        head.cum_tokens - before,
         head.seq - head.cleared_seq,
         head.cum_tokens - head.cleared_tokens,
         woken,

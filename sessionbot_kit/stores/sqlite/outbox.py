@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import orjson
+
 from sessionbot_kit.store import OutboxRow
 from sessionbot_kit.stores.sqlite import rows
 from sessionbot_kit.stores.sqlite.engine import Engine
@@ -42,6 +44,7 @@ DEAD: Final = f"""
 SELECT {rows.OUTBOX_COLUMNS} FROM outbox WHERE state <> 'sent' AND state = 'dead'
 ORDER BY position LIMIT ?
 """
+IDS_OF: Final = "SELECT platform_ids FROM outbox WHERE id = ?"
 
 
 class Outbox(Engine):
@@ -58,6 +61,11 @@ class Outbox(Engine):
     async def sent(self, outbox_id: str, ids: Sequence[str]) -> None:
         """The channel took it, and calls it by these ids."""
         await self._mark(SENT, outbox_id, rows.to_json(list(ids), "the ids"))
+
+    async def ids_of(self, outbox_id: str) -> tuple[str, ...] | None:
+        """What its channel calls a reply, nothing while it is not sent; None: no such reply."""
+        row = await self._read(lambda db: db.execute(IDS_OF, (outbox_id,)).fetchone())
+        return None if row is None else tuple(orjson.loads(row[0] or "[]"))
 
     def sent_soon(
         self, outbox_id: str, ids: Sequence[str], noted: Callable[[BaseException | None], None]

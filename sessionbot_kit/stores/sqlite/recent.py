@@ -29,21 +29,19 @@ class Entry:
     live_messages: int = 0
     live_tokens: int = 0
     names: list[SessionRef] = field(default_factory=list)
-    news: dict[str, Any] | None = None  # what changed since `session` was made
+    news: dict[str, Any] = field(default_factory=dict)  # what changed since `session` was made
+    added: "Appended | None" = None  # the last lines that `session` does not know of
 
     def current(self) -> Session:
         """The session with what changed since; made when somebody asks, not at each append."""
-        if self.news is not None:
-            totals = self.news.get("totals")
-            if totals is not None:
-                self.news["totals"] = Totals(messages=totals[0], tokens=totals[1])
+        if self.added is not None:
+            self.news["totals"] = Totals(messages=self.added.messages, tokens=self.added.tokens)
+            self.news["last_activity"] = self.lines[-1].timestamp
+            self.added = None
+        if self.news:
             self.session = self.session.model_copy(update=self.news)
-            self.news = None
+            self.news = {}
         return self.session
-
-    def change(self, news: Mapping[str, Any]) -> None:
-        """Note what changed."""
-        self.news = {**(self.news or {}), **news}
 
 
 @dataclass(slots=True, eq=False)
@@ -54,13 +52,14 @@ class Reading:
     stale: bool = False  # another process wrote: nothing is known
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Appended:
     """What a job has added to a conversation, and what that makes of its session."""
 
     session_id: str
     first: int
-    messages: int
+    new_tokens: int
+    messages: int  # of the whole session
     tokens: int
     woken: datetime | None = None  # it was new or idle, and is due at this moment
 
@@ -117,34 +116,37 @@ class Recent:
         if len(self._entries) > self._capacity:
             self.forget(next(iter(self._entries)))
 
-    def appended(
-        self, added: Appended, lines: Sequence[StoredMessage], last_activity: datetime
-    ) -> None:
+    def appended(self, added: Appended, lines: Sequence[StoredMessage]) -> None:
         """Lines were committed."""
-        self.touch(added.session_id)
+        if self._readings:
+            self.touch(added.session_id)
         entry = self._entries.get(added.session_id)
-        if entry is None or added.first + len(lines) - 1 <= entry.last_seq:
-            return  # a reading has seen these lines already
-        if added.first != entry.last_seq + 1:
-            self.forget(added.session_id)  # a gap: something was missed
+        if entry is None:
             return
-        entry.lines.extend(lines)
-        entry.last_seq += len(lines)
-        entry.live_messages += len(lines)
-        entry.live_tokens += sum([line.tokens for line in lines])
+        count = len(lines)
+        if added.first != entry.last_seq + 1:
+            if added.first + count - 1 > entry.last_seq:
+                self.forget(added.session_id)  # a gap: something was missed
+            return  # else a reading has seen these lines already
+        entry.lines += lines
+        entry.last_seq += count
+        entry.live_messages += count
+        entry.live_tokens += added.new_tokens
+        entry.added = added
         if len(entry.lines) > 2 * self._lines:
             del entry.lines[: -self._lines]
             entry.whole = False
-        entry.change({"totals": (added.messages, added.tokens), "last_activity": last_activity})
         if added.woken is not None:
-            entry.change({"state": "active", "expires_at": added.woken})
+            entry.news["state"] = "active"
+            entry.news["expires_at"] = added.woken
 
     def changed(self, session_id: str, variables: Mapping[str, JsonValue], version: int) -> None:
         """The variables of a session were committed."""
         self.touch(session_id)
         entry = self._entries.get(session_id)
         if entry is not None:
-            entry.change({"variables": variables, "version": version})
+            entry.news["variables"] = variables
+            entry.news["version"] = version
 
     def touch(self, session_id: str) -> None:
         """A session was written to: readings under way may have missed it."""

@@ -147,7 +147,7 @@ class Transaction:
         """Write what is to be written."""
         if self._rows:
             self.writes += 1
-            for statement in sorted(self._rows, key=_rank):
+            for statement in self._rows if len(self._rows) == 1 else sorted(self._rows, key=_rank):
                 rows = self._rows[statement]
                 changed = self.db.executemany(statement.sql, rows).rowcount
                 if statement.otherwise is not None and changed != len(rows):

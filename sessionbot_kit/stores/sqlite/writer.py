@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, Final, Protocol
 
 from sessionbot_kit.errors import KitError, StoreBusy, StoreError
@@ -70,6 +70,8 @@ class Group:
     """Jobs that share a transaction; `foreign`: another process has written before it."""
 
     jobs: list[Job] = field(default_factory=list)
+    writes: bool = False  # not only looks
+    compacts: bool = False
     foreign: bool = False
     looked_at: float = 0.0
 
@@ -126,9 +128,8 @@ class Writer:
             stopping = self._gather(group)
             if group.jobs:
                 self._write(group)
-                for job in group.jobs:
-                    if job.compact:
-                        self._compact(job)
+                if group.compacts:
+                    self._compact(group)
                 self._loop.call_soon_threadsafe(self._on_group, group)
                 self._checkpointer.after(len(group.jobs), self._db)
         self._checkpointer.stop()
@@ -136,31 +137,32 @@ class Writer:
 
     def _gather(self, group: Group) -> bool:
         """Take everything that waits; True when it is the last."""
-        stopping = False
-        item = self._queue.get()
+        queue, jobs, stopping = self._queue, group.jobs, False
         while True:
-            if item is None:
+            job = queue.get()
+            if job is None:
                 stopping = True  # the others of this group are still written
             else:
-                group.jobs.append(item)
-            if len(group.jobs) >= MAX_GROUP:
+                jobs.append(job)
+                if job.run is not None:
+                    group.writes = True
+                elif job.compact:
+                    group.compacts = True
+            if queue.empty() or len(jobs) >= MAX_GROUP:
                 break
-            try:
-                item = self._queue.get_nowait()
-            except Empty:
-                break
-        if stopping or any(job.run is not None for job in group.jobs):
+        if self._patient and (stopping or group.writes):
             with contextlib.suppress(IndexError):  # the loop takes from it too
                 while True:
-                    group.jobs.append(self._patient.popleft())
+                    jobs.append(self._patient.popleft())
+            group.writes = True
         return stopping
 
     def _write(self, group: Group) -> None:
         try:
-            if all(job.run is None for job in group.jobs):
-                self._look(group)
-            else:
+            if group.writes:
                 self._together(group)
+            else:
+                self._look(group)
         except Exception as error:
             self._roll_back()
             if _is_of_the_world(error):
@@ -219,23 +221,26 @@ class Writer:
             job.error = self._told(error)
         self._db.execute("RELEASE job")
 
-    def _compact(self, job: Job) -> None:
+    def _compact(self, group: Group) -> None:
         """Write the file anew, without what was deleted, and empty the log beside it.
 
         SQLite overwrites what is deleted, but not the copies that it leaves in the unused part of
         a page whenever it moves rows from one page to another.
         """
+        error: Exception | None = None
         try:
             self._db.execute("VACUUM")
             (busy, _, _) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except sqlite3.Error as error:
-            job.error = self._told(error)
-            return
-        if busy:
-            job.error = StoreBusy(
-                f"{self._path} is being read by another process, so that the log beside it keeps "
-                "what was erased; close that program, then erase again"
-            )
+            if busy:
+                error = StoreBusy(
+                    f"{self._path} is being read by another process, so that the log beside it "
+                    "keeps what was erased; close that program, then erase again"
+                )
+        except sqlite3.Error as fault:
+            error = self._told(fault)
+        for job in group.jobs:
+            if job.compact:
+                job.error = error
 
     def _roll_back(self) -> None:
         self._transaction.forget()

@@ -66,7 +66,8 @@ class LoopbackNetwork:
         self.files = FileServer(self.now_ms)
         self.seed_faults: list[Response] = []
 
-    async def __aenter__(self) -> Self:
+    async def start(self) -> Self:
+        """Open every port; a notebook opens in one cell and closes in another."""
         async with AsyncExitStack() as stack:
             for node in self.nodes:
                 server = Server(node.answer, node_context())
@@ -81,8 +82,15 @@ class LoopbackNetwork:
         self.file_server_url = f"http://127.0.0.1:{plain.port}"
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def stop(self) -> None:
+        """Cut every connection and close every port."""
         await self._stack.aclose()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.stop()
 
     def __repr__(self) -> str:
         return f"LoopbackNetwork of {len(self.nodes)} nodes in {len(self._swarms)} swarms"

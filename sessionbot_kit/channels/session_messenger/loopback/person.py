@@ -15,9 +15,9 @@ from sessionbot_kit.channel import Receipt
 from sessionbot_kit.channels.session_messenger.channel import SessionMessenger
 from sessionbot_kit.channels.session_messenger.events import Event
 from sessionbot_kit.channels.session_messenger.identity import Identity
-from sessionbot_kit.channels.session_messenger.incoming import CHANNEL_TYPE
 from sessionbot_kit.channels.session_messenger.loopback.network import LoopbackNetwork
 from sessionbot_kit.channels.session_messenger.pace import Pace
+from sessionbot_kit.channels.session_messenger.signals import CHANNEL_TYPE
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import ChannelError
 from sessionbot_kit.models import IncomingMessage, Media, OutgoingMessage
@@ -39,7 +39,8 @@ class Person:
         self._inbox: asyncio.Queue[IncomingMessage] = asyncio.Queue(KEPT_MESSAGES)
         self._known: set[str] = set()
 
-    async def __aenter__(self) -> Self:
+    async def start(self) -> Self:
+        """Turn the telephone on; or `async with Person(...)`, which turns it off again, too."""
         async with AsyncExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             self.channel = SessionMessenger(
@@ -58,8 +59,15 @@ class Person:
             self._stack = stack.pop_all()
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def stop(self) -> None:
+        """Turn it off. What comes meanwhile waits in the swarm."""
         await self._stack.aclose()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.stop()
 
     def __repr__(self) -> str:
         return f"Person({self.name})"
