@@ -22,7 +22,7 @@ from typing import Any, Final, Self
 from sessionbot_kit.answering import Answering
 from sessionbot_kit.backoff import Backoff
 from sessionbot_kit.bounds import Bounds
-from sessionbot_kit.channel import Channel, Receipt, Signal, Status, Verb, is_channel
+from sessionbot_kit.channel import Channel, Receipt, Signal, Status, Verb, supports
 from sessionbot_kit.courier import Courier, Patience, lane_of
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.drafts import Drafts
@@ -38,7 +38,7 @@ from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult, 
 from sessionbot_kit.outlet import Outlet
 from sessionbot_kit.pairing import Pairing
 from sessionbot_kit.reception import Reception
-from sessionbot_kit.registry import Registry, Sections
+from sessionbot_kit.registry import Registry, Sections, call
 from sessionbot_kit.routes import Route
 from sessionbot_kit.session_plugin import SessionPlugin
 from sessionbot_kit.sessions import Janitor, SessionManager, SessionPolicy
@@ -120,7 +120,14 @@ class Gateway:
         self._outlets = {
             channel.meta.id: Outlet(channel)
             for channel in self.channels.all_plugins()
-            if is_channel(channel)
+            if supports(channel, "send") or supports(channel, "receive")
+        }
+        self._observers = {
+            point: [
+                (id, getattr(plugin, method))
+                for id, plugin, method in self.channels.get_implementations(point)
+            ]
+            for point in ("session.on_receive", "session.on_send")
         }
         self.courier = Courier(
             self.store,
@@ -205,6 +212,8 @@ class Gateway:
         await self.shadows.close()
         await self.courier.stop(drain_s=drain_s)
         await self._drafts.stop()
+        for outlet in self._outlets.values():
+            outlet.close()
         await self.channels.stop()
 
     async def __aenter__(self) -> Self:
@@ -234,6 +243,7 @@ class Gateway:
         with correlated(row.id, private=[message.content], session_id=session.id):
             log.info("message received", extra={"channel": message.channel_type})
         self.turns.add(row, refusal=self._flood.refusal(session.id, message.channel_type))
+        self._observe("session.on_receive", message)
         return Receipt(row.id, session.id, lane_of(message))
 
     async def signal(self, signal: Signal) -> None:
@@ -331,10 +341,17 @@ class Gateway:
                 error=f"no channel {message.channel_type} that can send; add it to channels=[...]",
             )
         if message.act is None:
-            settled = await self._drafts.settle(message)
-            return settled or await outlet.send(message)
+            result = await self._drafts.settle(message) or await outlet.send(message)
+            if result:
+                self._observe("session.on_send", message)
+            return result
         targets = await self.courier.ids_of(message.act.target)
         return await outlet.send(message, (message.act.target,) if targets is None else targets)
+
+    def _observe(self, point: str, message: IncomingMessage | OutgoingMessage) -> None:
+        """Show a message to those who asked for it; they change nothing and delay nobody."""
+        for id, method in self._observers[point]:
+            self._doors.start(self._try(partial(call, method, message)), f"{point} {id}")
 
     async def _transfer(self, session: str, channel: str, address: str | None) -> SessionKey:
         if (outlet := self._outlets.get(channel)) is None or outlet.mute:
