@@ -79,6 +79,7 @@ class Plugin:
     meta: PluginMeta
     prefixes: tuple[str, ...] = ()
     default: bool = False
+    scope: Any  # given before the start: what this version has open, and closes (scope.py)
 
     def configure(self, config: Mapping[str, JsonValue]) -> None:
         """Take the plugin's own section of the settings, before it starts."""

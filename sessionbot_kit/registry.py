@@ -26,6 +26,7 @@ from sessionbot_kit.extension import EXTENSION_POINTS, Plugin, PluginMeta, check
 from sessionbot_kit.faults import place_of
 from sessionbot_kit.handover import Handed, hand_over
 from sessionbot_kit.routes import Route
+from sessionbot_kit.scope import Scope
 
 log = logging.getLogger(__name__)
 
@@ -190,10 +191,14 @@ class Registry:
         if hasattr(plugin, "configure"):
             await call(plugin.configure, self._sections.get(id, {}))
         plugin.registry = self  # type: ignore[attr-defined]  # given to whoever wants to look around
+        plugin.scope = scope = Scope(id)  # type: ignore[attr-defined]  # closed when it has stopped
         try:
             async with asyncio.timeout(self._start_timeout_s):
                 await call(getattr(plugin, "start", _nothing))
-        except TimeoutError as error:
+        except BaseException as error:
+            await self._close(scope, id)
+            if not isinstance(error, TimeoutError):
+                raise
             raise PluginError(
                 f"{id} did not start within {self._start_timeout_s:g} s; look at its start()"
             ) from error
@@ -204,6 +209,15 @@ class Registry:
                 await call(getattr(plugin, "stop", _nothing))
         except Exception:
             log.exception("plugin did not stop", extra={"plugin": plugin.meta.id})
+        if isinstance(scope := getattr(plugin, "scope", None), Scope):
+            await self._close(scope, plugin.meta.id)
+
+    async def _close(self, scope: Scope, id: str) -> None:
+        try:
+            async with asyncio.timeout(self._start_timeout_s):
+                await scope.close()
+        except Exception:  # somebody else's files and ports
+            log.exception("plugin left something open", extra={"plugin": id})
 
     def _order(self, plugin: Declared | None = None) -> list[str]:
         """The ids in the order of their start, as if `plugin` were here."""

@@ -13,6 +13,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Generator
+from http import HTTPStatus
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -115,6 +116,8 @@ class ClientLink(WebSocketLink):
                 status = error.response.status_code
                 if status not in MAY_COME_BACK:
                     said = (error.response.body or b"").decode(errors="replace").strip()[:200]
+                    if status == HTTPStatus.UNAUTHORIZED:
+                        said += " Give it as token=...; it is the gateway's setting gateway.token."
                     self.finish(f"the server refused us with {status}: {said}")
                     return
                 self._note_failure(f"the server is busy, {status}")

@@ -30,10 +30,10 @@ from sessionbot_kit.plugins.assistant.commands import (
     choose_model,
     number_of,
 )
-from sessionbot_kit.plugins.assistant.prompt import Prompt
+from sessionbot_kit.plugins.assistant.prompt import MOST_RESULT_CHARS, Prompt
 from sessionbot_kit.registry import Registry, call
 from sessionbot_kit.secrecy import conceal, secrets_in
-from sessionbot_kit.tool import Tool
+from sessionbot_kit.tool import MOST_ARGUMENT_CHARS, Tool
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ ENOUGH: Final = "Sorry, I went round in circles. Please ask me in another way."
 EMPTY: Final = "Sorry, I have nothing to say to that."
 ROUNDS: Final = 5
 CALLS: Final = 8  # of tools, in one answer of the model
+MOST_CHARS: Final = 50_000  # of one answer
 CONFIRM_S: Final = 300.0
 DRAFT_EVERY_S: Final = 0.4
 
@@ -177,7 +178,7 @@ class Assistant(Plugin):
                 f"answer {number}", partial(self._ask, model, messages, tools, chat)
             )
             count(chat, completion)
-            calls = [ToolCall(**one) for one in completion["calls"][:CALLS]]
+            calls = [ToolCall(**one) for one in completion["calls"]]
             if not calls:
                 return str(completion["content"])
             messages.append(
@@ -267,7 +268,8 @@ class Drafts:
 async def called(one: Tool, arguments: Mapping[str, Any]) -> str:
     """Call a tool; what goes wrong in it is told to the model, not to the person."""
     try:
-        return str(await call(partial(one.function, **arguments)))
+        # Cut before it is recorded: the journal of a dialog has a bound.
+        return str(await call(partial(one.function, **arguments)))[:MOST_RESULT_CHARS]
     except KitError as error:
         return f"It did not work: {error}"
     except Exception as error:  # somebody else's function, with a model's arguments
@@ -286,10 +288,14 @@ def count(chat: Chat, completion: Mapping[str, Any]) -> None:
 
 def as_step(completion: Completion) -> dict[str, Any]:
     """An answer as a journal keeps it."""
-    calls = completion.tool_calls
+    calls = completion.tool_calls[:CALLS]
+    most = MOST_ARGUMENT_CHARS + 1  # what is longer is refused all the same
     return {
-        "content": completion.content,
-        "calls": [{"id": one.id, "name": one.name, "arguments": one.arguments} for one in calls],
+        "content": completion.content[:MOST_CHARS],
+        "calls": [
+            {"id": one.id[:80], "name": one.name[:80], "arguments": one.arguments[:most]}
+            for one in calls
+        ],
         "model": completion.model,
         "usage": {
             "prompt_tokens": completion.usage.prompt_tokens,
