@@ -19,7 +19,7 @@ from sessionbot_kit.errors import DialogTooLong, NoAnswer, UsageError
 from sessionbot_kit.faults import place_of
 from sessionbot_kit.journal import Progress, carried
 from sessionbot_kit.link import Offer, Result
-from sessionbot_kit.models import OutgoingMessage
+from sessionbot_kit.models import OutgoingMessage, mend_text
 from sessionbot_kit.registry import Declared
 from sessionbot_kit.shape import Shape, shape_of
 from sessionbot_kit.watchdog import Guarded, Runaway, Watchdog
@@ -158,7 +158,8 @@ class Runner:
                 f"stopped{place_of(fault)}; await in between, or write `def {plugin}`, which runs "
                 "in a thread"
             )
-        return f"{type(fault).__name__}: {fault}{place_of(fault)}"
+        # What a plugin raises may hold half a character, which no disk takes.
+        return mend_text(f"{type(fault).__name__}: {fault}{place_of(fault)}")
 
     async def _play(
         self,
