@@ -111,7 +111,9 @@ class Answering:
         if self._is_cancel(row, dialog):
             text = NOTHING_TO_CANCEL if dialog is None else CANCELED
             return await self._finish_followed(Round(row, journal=dialog), text)
-        choice = self._switchboard.choose(row)
+        choice = await self._chosen(row)
+        if choice is None and self._switchboard.misses(row, None):
+            return await self._fail(Round(row), "the kernel that answers this is gone", NOT_HERE)
         if choice is None:
             log.info("nobody answers", extra={"turn": row.id, "session_id": row.session_id})
             return await self._finish_followed(Round(row))
@@ -161,6 +163,16 @@ class Answering:
             await self._ledger.notice(row, ABSENT, "wait")
         while not board.staffed(row):
             await board.changed.wait()
+
+    async def _chosen(self, row: InboxRow) -> Choice[Link] | None:
+        """Who answers; a kernel that has just died is waited for."""
+        board, choice = self._switchboard, self._switchboard.choose(row)
+        deadline = self._clock.now() + timedelta(seconds=self._plugin_absent_s)
+        while board.misses(row, choice) and self._clock.now() < deadline:
+            log.info("kernel is awaited", extra={"turn": row.id, "session_id": row.session_id})
+            await before(self._clock, deadline, board.changed, self._crew)
+            choice = board.choose(row)
+        return choice
 
     async def _go_on(self, round: Round, attempt: int, alone: bool) -> None:
         """Run a dialog's own plugin, once that is here."""

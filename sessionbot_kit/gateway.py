@@ -13,7 +13,7 @@ import logging
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -31,6 +31,7 @@ from sessionbot_kit.events import Feed, HouseEvent, Received, Signaled
 from sessionbot_kit.flood import Flood
 from sessionbot_kit.ids import new_id
 from sessionbot_kit.intake import take_in
+from sessionbot_kit.keeper import Keeper
 from sessionbot_kit.ledger import Ledger
 from sessionbot_kit.link import Event, Link
 from sessionbot_kit.logs import correlated
@@ -109,6 +110,7 @@ class Gateway:
         self._dialog_expires_s = dialog_expires_s
         self._doors = Crew("channels")
         self._drafts = Drafts()
+        self._kept = Crew("kernels")
         self._lease: Lease | None = None
         self._outlets: dict[str, Outlet] = {}
 
@@ -208,6 +210,7 @@ class Gateway:
         await self.timers.stop()
         await self.turns.stop(drain_s=drain_s if self.routes() else 0.0)
         await self.summaries.stop()
+        await self._kept.stop()
         await self.reception.close()
         await self.shadows.close()
         await self.courier.stop(drain_s=drain_s)
@@ -286,6 +289,20 @@ class Gateway:
         if token is None and tokens is not None and not await tokens.list():
             tokens = None
         return await self.reception.open(host=host, port=port, tokens=tokens, **options)
+
+    def keep(self, command: Sequence[str], *, name: str, backoff: Backoff | None = None) -> Keeper:
+        """Run a plugin kernel as a process: again when it ends, and killed when it hangs.
+
+        The kernel introduces itself by `name`; "{url}" in its command becomes our address.
+        """
+        if self.reception.port is None:
+            raise UsageError("a kernel in a process needs a port to call; await listen() first")
+        url = f"ws://127.0.0.1:{self.reception.port}"
+        words = [word.replace("{url}", url) for word in command]
+        backoff = backoff or Backoff(random.random)
+        keeper = Keeper(self.switchboard, words, name=name, backoff=backoff)
+        self._kept.start(keeper.run(), f"kernel {name}")
+        return keeper
 
     async def settle(self, receipt: Receipt | None = None) -> None:
         """Wait until a message, or everything, is answered and its replies are with the channel."""
