@@ -19,11 +19,13 @@ from sessionbot_kit.errors import KitError
 from sessionbot_kit.extension import Plugin, PluginMeta, plugin
 from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.kernel import PluginKernel
-from sessionbot_kit.models import IncomingMessage, Media, OutgoingMessage
+from sessionbot_kit.models import IncomingMessage, Media, OutgoingMessage, SendResult
 from sessionbot_kit.sessions import SessionManager
 
 if TYPE_CHECKING:
     from sessionbot_kit.chunker import Chunker
+    from sessionbot_kit.nesting import enable_nesting
+    from sessionbot_kit.promotion import promote
     from sessionbot_kit.reassembler import Reassembler
     from sessionbot_kit.settings import Settings
 
@@ -34,6 +36,8 @@ _ON_DEMAND = {
     "Chunker": "sessionbot_kit.chunker",
     "Reassembler": "sessionbot_kit.reassembler",
     "Settings": "sessionbot_kit.settings",
+    "enable_nesting": "sessionbot_kit.nesting",
+    "promote": "sessionbot_kit.promotion",
 }
 
 __all__ = [
@@ -50,9 +54,12 @@ __all__ = [
     "PluginKernel",
     "PluginMeta",
     "Reassembler",
+    "SendResult",
     "SessionManager",
     "Settings",
+    "enable_nesting",
     "plugin",
+    "promote",
 ]
 
 

@@ -17,24 +17,27 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from sessionbot_kit.channel import Channel
+from sessionbot_kit.bounds import Bounds
+from sessionbot_kit.channel import Channel, is_channel
 from sessionbot_kit.channels.loopback import Loopback
 from sessionbot_kit.courier import Patience
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import PluginError, UsageError
 from sessionbot_kit.events import Feed, HouseEvent, Swapped
 from sessionbot_kit.gateway import Gateway
-from sessionbot_kit.kernel import PluginKernel
+from sessionbot_kit.hosts import HOSTS, Host, OwnLoop, OwnThread, Sync, Where, carried, hosted
+from sessionbot_kit.kernel import PluginKernel, here
 from sessionbot_kit.links.memory import memory_link
 from sessionbot_kit.logs import speak_up
-from sessionbot_kit.recording import Recording, What
+from sessionbot_kit.recording import Recording, What, is_draft
 from sessionbot_kit.registry import Declared, Sections, prefixes_of
-from sessionbot_kit.roster import Roster
+from sessionbot_kit.roster import Roster, in_notebook
 from sessionbot_kit.sessions import SessionManager, SessionPolicy
 from sessionbot_kit.store import Store
 from sessionbot_kit.stores import open_store
 from sessionbot_kit.tables import Table
 from sessionbot_kit.timers import Clock
+from sessionbot_kit.vigil import Vigil
 
 if TYPE_CHECKING:  # reading settings costs more than starting a bot
     from sessionbot_kit.links.websocket import Tap
@@ -61,13 +64,24 @@ class Bot:
         watch_events: int = 1_000,
         dialog_expires_s: float = 86_400.0,
         clock: Clock | None = None,
+        bounds: Bounds | None = None,
         sections: Sections | None = None,
+        pairing: Iterable[str] = (),
+        host: Where = "loop",
         record: What = "drafts",
         policy: SessionPolicy | None = None,
     ) -> None:
+        channels = tuple(channels)
+        self._wishes = {
+            name: wish for name, wish in locals().items() if name not in ("self", "plugins")
+        }
+        if host not in HOSTS:
+            raise UsageError(f"host={host!r} is no place for a bot; choose {' or '.join(HOSTS)}")
         self.name = name
+        own = [plugin for plugin in plugins if is_channel(plugin)]
+        self.host: Host = OwnLoop() if host == "loop" else OwnThread(f"{name}'s thread")
         self.kernel = PluginKernel(
-            *plugins,
+            *(plugin for plugin in plugins if plugin not in own),
             bot=name,
             name=f"{name}'s kernel",
             turn_timeout_s=turn_timeout_s,
@@ -77,7 +91,7 @@ class Bot:
             record=record,
         )
         self.loopback = Loopback() if clock is None else Loopback(clock.now)
-        self.channels: tuple[Channel, ...] = (self.loopback, *channels)
+        self.channels: tuple[Channel, ...] = (self.loopback, *channels, *own)  # type: ignore[arg-type]  # said by is_channel
         self.feed = Feed(limit=watch_events)
         self._gateway_options: dict[str, Any] = {
             "window": history_window,
@@ -86,10 +100,14 @@ class Bot:
             "max_message_bytes": max_message_bytes,
             "dialog_expires_s": dialog_expires_s,
             "clock": clock,
+            "bounds": bounds,
             "policy": policy,
+            "sections": sections,
+            "pairing": tuple(pairing),
         }
         self._loaded = (policy or SessionPolicy()).limits.loaded
         self._store = store
+        self._first: Bot | None = None  # made by an earlier run of the same cell
         self._open: AsyncExitStack | None = None
         self._gateway: Gateway | None = None
         self._stays = False
@@ -107,8 +125,10 @@ class Bot:
             "patience": Patience(**dict(settings.courier)),
             "max_message_bytes": settings.max_message_bytes,
             "watch_events": settings.queues.watch_events,
+            "bounds": settings.queues.bounds(),
             "sections": settings.plugins.sections(),
             "policy": SessionPolicy.of(settings.sessions.given()),
+            "pairing": settings.pairing,
         }
         return cls(*plugins, **wanted | more)
 
@@ -145,10 +165,40 @@ class Bot:
     def running(self) -> bool:
         return self._gateway is not None
 
+    @property
+    def sync(self) -> Any:
+        """The verbs of a bot without `await`; the bot has a thread of its own then."""
+        if not isinstance(self.host, OwnThread):
+            if self.running:
+                raise UsageError(
+                    f"{self.name} runs in a loop, which .sync would block; "
+                    'write await, or make it Bot(..., host="thread")'
+                )
+            self.host = OwnThread(f"{self.name}'s thread")
+        return Sync(self, self.host)
+
+    @hosted
     async def start(
         self, *, listen: int | None = None, host: str = "127.0.0.1", token: str | None = None
     ) -> Self:
-        """Begin. Starting twice is harmless; `listen` opens a port for kernels elsewhere."""
+        """Begin. Starting twice is harmless; `listen` opens a port for kernels elsewhere.
+
+        In a notebook a cell may be run again: the bot that it made before is the one that goes on,
+        with the plugins of now. Made with other options, this one takes its place and its port.
+        """
+        if (namesake := roster.namesake(self)) is not None:
+            if self._goes_on_as(namesake, listen):
+                await self._bring_plugins(namesake)
+                self.__dict__ = namesake.__dict__  # two names of one bot
+                self._first = namesake  # whose store lasts as long as either is there
+                return self
+            listen = await self._take_over(namesake, listen)
+        await self._start(listen, host, token)
+        roster.enter(self)
+        return self
+
+    @hosted
+    async def _start(self, listen: int | None, host: str, token: str | None) -> None:
         async with self._door:
             was_running = self.running
             await self._begin()
@@ -160,32 +210,79 @@ class Bot:
                     await self._end()
                 raise
             self._stays = True
-            roster.enter(self)
-        return self
+
+    def _goes_on_as(self, other: "Bot", listen: int | None) -> bool:
+        port = other.gateway.reception.port
+        return (
+            self._wishes == other._wishes
+            and (port is None if listen is None else bool(port))
+            and (listen in (None, 0, port))
+        )
+
+    async def _bring_plugins(self, other: "Bot") -> None:
+        there = other.kernel.registry
+        for plugin in self.kernel.registry.all_plugins():
+            if there.get_plugin(plugin.meta.id) is not plugin:
+                await other.add(plugin)
+
+    async def _take_over(self, other: "Bot", listen: int | None) -> int | None:
+        """End the bot that an earlier cell has made; its drafts, its memory and its port go on."""
+        port, registry = other.gateway.reception.port, self.kernel.registry
+        drafts = [plugin for plugin in other.kernel.registry.all_plugins() if is_draft(plugin)]
+        await other.stop()
+        for draft in drafts:
+            if draft.meta.id not in registry:
+                registry.add(draft)
+        if self._store is None and other._wishes["store"] is None:
+            self._store, self._first = other._store, other
+        return port if listen == 0 and port is not None else listen
 
     async def stop(self) -> None:
         """End: running turns have a moment, what is unanswered waits for the next start."""
+        await self.host.run(self._stop())
+        if isinstance(self.host, OwnThread):
+            self.host.end()
+
+    async def _stop(self) -> None:
         async with self._door:
             self._stays = False
             roster.leave(self)
             await self._end()
 
     async def __aenter__(self) -> Self:
-        return await self.start()
+        await self._start(None, "", None)
+        return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.stop()
 
+    @hosted
     async def hear(self, content: str, *, user: str = "you", chat: str | None = None) -> list[str]:
         """Say something to the bot as `user` and return what it answers.
 
         A bot that is not running starts for this one message, and remembers it all the same.
         """
+        self._refuse_within(user, chat or user)
         async with self._awake():
             receipt = await self.loopback.hear(content, user=user, chat=chat)
             await self.gateway.settle(receipt)
             return self.loopback.answers(receipt)
 
+    def _refuse_within(self, user: str, chat: str) -> None:
+        """A session has one turn at a time: what a turn says there waits for that turn's end."""
+        turn = here.get()
+        if turn is None:
+            return
+        message = turn.message
+        if (message.channel_type, message.channel_id, message.sender_id) == (
+            self.loopback.meta.id, chat, user
+        ):  # fmt: skip
+            raise UsageError(
+                f"{turn.plugin} calls bot.hear for {user} while it answers {user}, and would wait "
+                "for itself; return what is to be said, or call the other plugin's function"
+            )
+
+    @hosted
     async def add(self, plugin: Declared) -> None:
         """Join a plugin, or swap it in for the one that has its id; it serves the next message.
 
@@ -201,6 +298,7 @@ class Bot:
             raise
         self._tell_swapped(id, plugin.meta.version, before)
 
+    @hosted
     async def remove(self, id: str) -> None:
         """Take a plugin out; the turns that run on it end first."""
         before = self._version(id)
@@ -209,7 +307,7 @@ class Bot:
 
     def watch(self, session: str | None = None) -> AsyncIterator[HouseEvent]:
         """What happens to messages from now on: Received, Offered, Said, Failed, Sent."""
-        return self.feed.watch(session)
+        return carried(self.host, self.feed.watch(session))
 
     def recordings(self, plugin: str) -> tuple[Recording, ...]:
         """What was recorded of each version of a plugin, the oldest first.
@@ -218,6 +316,7 @@ class Bot:
         """
         return self.kernel.recorder.recordings(plugin)
 
+    @hosted
     async def settle(self) -> None:
         """Wait until everything that was heard is answered and sent."""
         if self.running:
@@ -255,6 +354,8 @@ class Bot:
             outer, inner = memory_link(self.kernel.name)
             gateway.serve(outer)
             crew.start(self.kernel.serve(inner), "plugin kernel")
+            if in_notebook():
+                crew.start(Vigil(self.feed).run(), "vigil")
             self._open = stack.pop_all()
             self._gateway = gateway
 

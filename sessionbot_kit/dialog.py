@@ -19,6 +19,7 @@ the same in each run.
 
 import random
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import partial
@@ -28,9 +29,10 @@ import orjson
 from pydantic import JsonValue
 
 from sessionbot_kit.answers import Check
+from sessionbot_kit.context import ContextWindow, Summary, build_window
 from sessionbot_kit.errors import NoAnswer, UsageError
 from sessionbot_kit.journal import Entry, Later, Progress
-from sessionbot_kit.models import IncomingMessage, OutgoingMessage, StoredMessage
+from sessionbot_kit.models import Act, IncomingMessage, Media, OutgoingMessage, StoredMessage
 from sessionbot_kit.telling import EPOCH, DialogChanged, Telling, as_json
 
 T = TypeVar("T")
@@ -48,6 +50,10 @@ UNSET: Final = Unset.UNSET
 
 class Waiting(BaseException):
     """Ends a turn that has asked. Not an error: it passes through `except Exception`."""
+
+
+class WouldDo(BaseException):
+    """Ends the copy of a turn where it would do something for the first time."""
 
 
 class Port(Protocol):
@@ -110,6 +116,8 @@ class Chat:
         session: str,
         variables: Mapping[str, JsonValue],
         window: tuple[StoredMessage, ...] = (),
+        summaries: tuple[Summary, ...] = (),
+        settings: Mapping[str, JsonValue] | None = None,
         turn: str = "",
         now: datetime = EPOCH,
         seed: int = 0,
@@ -122,6 +130,7 @@ class Chat:
         self.session = session
         self.asks: float | Unset | None = UNSET  # once it asks: the time-out, or None
         self.forgotten: list[Call[Any]] = []
+        self.would_do: str | None = None  # the `once` at which a copy ends
         self._telling = Telling(
             message,
             variables=variables,
@@ -133,6 +142,8 @@ class Chat:
             anew=anew,
         )
         self._window = window
+        self._summaries = summaries
+        self._settings = settings or {}
         self._port = port
         self._timed_out = timed_out
         self._random: random.Random | None = None
@@ -159,6 +170,11 @@ class Chat:
     def vars(self) -> dict[str, JsonValue]:
         """The variables of the session: plain JSON data, at most 1 MB."""
         return self._telling.variables.open()
+
+    @property
+    def settings(self) -> Mapping[str, JsonValue]:
+        """How the session is set up now: its collections, tools, prompts and language model."""
+        return self._settings
 
     @property
     def now(self) -> datetime:
@@ -212,15 +228,65 @@ class Chat:
         without a default, NoAnswer is raised. A question with a `name` keeps its answer when the
         plugin is edited and the text is another.
         """
-        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        seconds = None if timeout is None else _seconds(timeout)
         if default is not UNSET and seconds is None:
             raise UsageError("default= is the answer after a time-out; give timeout= too")
         check = Check(text, choices, validate)
         return Call(self, "ask", partial(self._ask, check, seconds, default, name))
 
-    def say(self, content: str | OutgoingMessage, *, name: str = "") -> Call[None]:
-        """Say something now. It stays said, whatever becomes of the turn."""
-        return Call(self, "say", partial(self._say, content, name))
+    def say(
+        self,
+        content: str | OutgoingMessage,
+        *,
+        delete_after: float | timedelta | None = None,
+        name: str = "",
+    ) -> Call[str]:
+        """Say something now. It stays said, whatever becomes of the turn.
+
+        What comes back names it, for `edit` and `delete`. With `delete_after` (seconds, or a
+        timedelta) it is taken back then, also after a restart.
+        """
+        return Call(self, "say", partial(self._say, self._outgoing(content, delete_after), name))
+
+    def send_media(
+        self,
+        media: Media | Sequence[Media],
+        text: str = "",
+        *,
+        delete_after: float | timedelta | None = None,
+        name: str = "",
+    ) -> Call[str]:
+        """Send files, with or without words; where a platform cannot, they are named."""
+        files = (media,) if isinstance(media, Media) else tuple(media)
+        outgoing = self._outgoing(self.message.reply(text, media=files), delete_after)
+        return Call(self, "send_media", partial(self._say, outgoing, name))
+
+    def edit(self, said: str, text: str) -> Call[None]:
+        """Put another text in the place of what `say` said; where that cannot be, say it again."""
+        return Call(self, "edit", partial(self._act, "edit", said, text))
+
+    def delete(self, said: str) -> Call[None]:
+        """Take back what `say` said, where the platform lets a bot do so."""
+        return Call(self, "delete", partial(self._act, "delete", said))
+
+    def react(self, emoji: str, to: str | None = None, *, remove: bool = False) -> Call[None]:
+        """Put an emoji to a message, by default the person's last; or take it away again."""
+        target = self.message.id if to is None else to
+        return Call(self, "react", partial(self._act, "react", target, emoji=emoji, remove=remove))
+
+    def transfer(
+        self, channel: str, address: str | None = None, *, text: str = "Let us go on here."
+    ) -> Call[None]:
+        """Go on with this conversation on another channel, when this turn is over.
+
+        `address` is the chat there; without it, the one where this person was met before. The
+        first thing that is said there is `text`.
+        """
+        return Call(self, "transfer", partial(self._transfer, channel, address, text))
+
+    def forget(self) -> Call[None]:
+        """Forget what was said in this conversation, when this turn is over; variables stay."""
+        return Call(self, "forget", self._forget)
 
     def once(self, name: str, function: Callable[[], Any]) -> Call[Any]:
         """Do something once in this dialog, and give back what came of it, now and ever after.
@@ -238,6 +304,13 @@ class Chat:
         """The last lines before this message, oldest first; at most those that came with it."""
         return Call(self, "history", partial(self._history, n))
 
+    def context(self, token_budget: int | None = None) -> Call[ContextWindow]:
+        """What a language model gets to read of what was said before this message.
+
+        Summaries first, then the newest lines; never more tokens than the budget has.
+        """
+        return Call(self, "context", partial(self._context, token_budget))
+
     def later(self, when: datetime | timedelta | float, text: str) -> Call[None]:
         """Have something said at a moment, or after a time; a restart does not forget it."""
         return Call(self, "later", partial(self._say_later, when, text))
@@ -245,6 +318,15 @@ class Chat:
     def typing(self) -> Call[None]:
         """Show that an answer is being made, where the platform can show it."""
         return Call(self, "typing", self._type)
+
+    async def draft(self, text: str) -> None:
+        """Show how far the next reply has come, where the platform can edit; it may get lost.
+
+        Unlike the verbs it may be called while `once` runs, and it is no step.
+        """
+        telling, show = self._telling, getattr(self._port, "show_draft", None)
+        if telling.live and not self._over and show is not None:
+            await show(f"{telling.turn}/{telling.said}", text)
 
     # For the runner
 
@@ -347,16 +429,54 @@ class Chat:
         self.asks = seconds
         raise Waiting
 
-    async def _say(self, content: str | OutgoingMessage, name: str) -> None:
-        if self._telling.recall("say", name) is None and self._telling.live:
-            self._telling.utter(content)
-            self._telling.record("say", name, None)
+    def _outgoing(
+        self, content: str | OutgoingMessage, delete_after: float | timedelta | None
+    ) -> str | OutgoingMessage:
+        if delete_after is None:
+            return content
+        seconds = _seconds(delete_after)
+        if seconds <= 0:
+            raise UsageError(f"delete_after={delete_after!r} is not in the future; give seconds")
+        message = content if isinstance(content, OutgoingMessage) else self.message.reply(content)
+        metadata = {**message.metadata, "delete_after": seconds}
+        return message.model_copy(update={"metadata": metadata})
+
+    async def _say(self, content: str | OutgoingMessage, name: str) -> str:
+        entry = self._telling.recall("say", name)
+        if entry is None and self._telling.live:
+            id = self._telling.utter(content)
+            entry = self._telling.record("say", name, id)
+            await self._port.step(self._telling.take())
+        return str(entry.value) if entry is not None else ""
+
+    async def _act(self, verb: Any, target: str, text: str = "", **more: Any) -> None:
+        if self._telling.recall("act", "") is None and self._telling.live:
+            act = Act(verb=verb, target=target, **more)
+            self._telling.utter(self.message.reply(text, act=act, reply_to=None))
+            self._telling.record("act", "", f"{verb} {target}")
+            await self._port.step(self._telling.take())
+
+    async def _transfer(self, channel: str, address: str | None, text: str) -> None:
+        if self._telling.recall("transfer", "") is None:
+            about: dict[str, JsonValue] = {"channel": channel, "address": address}
+            self._telling.postpone(Later(self.now.astimezone(UTC), text, "transfer", about))
+            self._telling.record("transfer", "", channel)
+            await self._port.step(self._telling.take())
+
+    async def _forget(self) -> None:
+        if self._telling.recall("forget", "") is None:
+            self._telling.postpone(Later(self.now.astimezone(UTC), "", "forget"))
+            self._telling.record("forget", "", None)
             await self._port.step(self._telling.take())
 
     async def _once(self, name: str, function: Callable[[], Any]) -> Any:
         entry = self._telling.recall("once", name)
         if entry is None:
-            value = await self._port.call(function)
+            try:
+                value = await self._port.call(function)
+            except WouldDo:
+                self.would_do = name
+                raise
             try:
                 value = orjson.loads(orjson.dumps(value))
             except TypeError as error:
@@ -375,6 +495,15 @@ class Chat:
         lines: Any = entry.value
         return tuple(StoredMessage.model_validate(line) for line in lines)
 
+    async def _context(self, token_budget: int | None) -> ContextWindow:
+        entry = self._telling.recall("context", "")
+        if entry is None:
+            window = build_window(self._summaries, self._window, token_budget=token_budget)
+            value: Any = asdict(window)
+            entry = self._telling.record("context", "", value)
+        told: Any = entry.value
+        return ContextWindow(**told)
+
     async def _say_later(self, when: datetime | timedelta | float, text: str) -> None:
         if isinstance(when, datetime):
             if when.tzinfo is None:
@@ -386,3 +515,7 @@ class Chat:
     async def _type(self) -> None:
         if self._telling.live:
             await self._port.show("typing")
+
+
+def _seconds(time: float | timedelta) -> float:
+    return time.total_seconds() if isinstance(time, timedelta) else float(time)

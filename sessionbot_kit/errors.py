@@ -21,10 +21,12 @@
     │   ├── TokenExpired    it was good once
     │   ├── TokenForeign    it opens another session
     │   ├── TokenEnded      its session has expired or was closed
+    │   ├── TokenTooNarrow  it opens another door than this one
     │   └── RateLimited     too much at once
     ├── ChannelError        the platform's: a channel that could not send or receive
     │   ├── NodeError       one node of a network that refused, lied or did not answer
     │   └── SendRefused     a platform that will never take this message
+    ├── ModelError          a language model's: no answer, or none that can be used
     └── StoreError          the world's: a disk, a lock, a file
         ├── StoreBusy       locked by somebody for too long
         ├── StoreFull       no room on the disk
@@ -143,6 +145,12 @@ class TokenEnded(AccessError):
     code = "session_ended"
 
 
+class TokenTooNarrow(AccessError):
+    """The token is good, but its scope does not open this."""
+
+    code = "token_too_narrow"
+
+
 class RateLimited(AccessError):
     """Too much at once; `retry_after` says in how many seconds there is room again."""
 
@@ -171,6 +179,27 @@ class NodeError(ChannelError):
 
 class SendRefused(ChannelError):
     """A platform refuses a message for good; to send it again would not help."""
+
+
+class ModelError(KitError):
+    """A language model did not answer, or not in a way that can be used.
+
+    `status` is that of its server (0 when it gave none), `retry_after` when it may be asked again,
+    and `partial` the text that had come before it broke off.
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        status: int = 0,
+        retry_after: float | None = None,
+        partial: str = "",
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.retry_after = retry_after
+        self.partial = partial
 
 
 class StoreError(KitError):

@@ -1,9 +1,7 @@
 """What happens to a message on its way through the house, for everybody who watches.
 
     async for event in feed.watch():
-        ...                        # Received, Offered, Stepped, Said, Asked, Failed, Sent, Swapped
-
-        ...                # Received, Offered, Stepped, Said, Asked, Failed, Sent, Signaled
+        ...        # Received, Offered, Said, Sent, Failed, Swapped and so on
 
 Events show; nothing depends on them. A watcher that is too slow loses the oldest ones and learns
 how many it lost; a turn never waits for a watcher.
@@ -111,6 +109,22 @@ class Swapped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A shadow has run the copy of a turn: what was answered, and what it would have said."""
+
+    turn: str
+    session: str
+    plugin: str
+    kernel: str
+    live: tuple[str, ...]
+    shadow: tuple[str, ...]
+    same: bool
+    error: str | None = None
+    would_do: str | None = None
+    at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signaled:
     """A person did something other than say something: edited, reacted, is typing."""
 
@@ -120,7 +134,9 @@ class Signaled:
     at: float = field(default_factory=time.monotonic)
 
 
-HouseEvent = Received | Offered | Stepped | Said | Asked | Failed | Sent | Swapped | Signaled
+HouseEvent = (
+    Received | Offered | Stepped | Said | Asked | Failed | Sent | Signaled | Swapped | Compared
+)
 
 
 class Watch:

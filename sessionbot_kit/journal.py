@@ -13,7 +13,7 @@ never happened before. One rule to remember: what is in a journal was done, and 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from pydantic import JsonValue
@@ -52,10 +52,12 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Something to be said at a moment to come."""
+    """Something to be said, or done, at a moment to come."""
 
     due: datetime
     text: str
+    kind: str = "later"  # or transfer: the conversation goes on elsewhere
+    about: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

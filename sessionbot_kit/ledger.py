@@ -9,14 +9,14 @@ After each of these calls nothing of it can be lost or happen again, wherever th
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from pydantic import JsonValue
 
-from sessionbot_kit.courier import Courier
+from sessionbot_kit.courier import Courier, lane_of
 from sessionbot_kit.errors import StoreConflict
 from sessionbot_kit.ids import new_id
 from sessionbot_kit.journal import Journal, Later, Progress, taken_back
@@ -26,6 +26,8 @@ from sessionbot_kit.store import InboxRow, Lease, NewMessage, OutboxRow, Store, 
 from sessionbot_kit.timers import Clock, Timers
 
 log = logging.getLogger(__name__)
+
+LONGEST_S: Final = 10 * 366 * 86_400.0
 
 
 @dataclass(slots=True)
@@ -74,6 +76,10 @@ class Ledger:
         dialog = next((journal for journal in found if journal.open), None)
         own = next((journal for journal in found if journal.id == row.id), None)
         return dialog, own if own is not dialog else None
+
+    async def room(self, row: InboxRow) -> None:
+        """Wait until another reply to this chat has room."""
+        await self._courier.room(lane_of(row.message))
 
     async def notice(self, row: InboxRow, text: str, name: str) -> None:
         """Tell the person something once, while the row still waits for its answer."""
@@ -174,7 +180,9 @@ class Ledger:
     # How it works
 
     async def _commit(self, round: Round, replies: Sequence[OutgoingMessage], **more: Any) -> None:
-        row, turn = round.row, self._turn(round, replies, **more)
+        row, now = round.row, self._clock.now()
+        more["timers"] = (*more.get("timers", ()), *_fading(round, replies, now))
+        turn = self._turn(round, replies, **more)
         await self._store.commit(turn)
         if turn.variables is not None:
             round.base = turn.variables
@@ -185,7 +193,7 @@ class Ledger:
 
     def _turn(self, round: Round, replies: Sequence[OutgoingMessage], **more: Any) -> Turn:
         row, now = round.row, self._clock.now()
-        said = tuple(self._spoken(row, reply, now) for reply in replies)
+        said = tuple(self._spoken(row, reply, now) for reply in replies if reply.act is None)
         return Turn(
             inbox_id=row.id,
             session_id=row.session_id,
@@ -223,26 +231,12 @@ class Ledger:
         about: dict[str, JsonValue] = {"dialog": dialog, "question": questions}
         due = self._clock.now() + timedelta(seconds=seconds)
         (id,) = _timer_of(round)
-        return self._timer(round, id, kind, due, "", about)
+        return _timer(round, id, kind, due, "", about)
 
     def _laters(self, round: Round, later: Sequence[Later]) -> tuple[Timer, ...]:
-        return tuple(self._timer(round, new_id(), "later", one.due, one.text, {}) for one in later)
-
-    def _timer(
-        self,
-        round: Round,
-        id: str,
-        kind: str,
-        due: datetime,
-        text: str,
-        about: dict[str, JsonValue],
-    ) -> Timer:
-        # The row that it becomes has an address, like any other, and an id of its own.
-        update = {"id": new_id(), "content": text, "timestamp": due, "metadata": about}
-        message = round.row.message.model_copy(
-            update={**update, "raw_content": None, "media": (), "reply_to": None}
+        return tuple(
+            _timer(round, new_id(), one.kind, one.due, one.text, dict(one.about)) for one in later
         )
-        return Timer(id, round.row.session_id, kind, due, message)
 
 
 def is_about(row: InboxRow, dialog: Journal | None) -> bool:
@@ -260,3 +254,27 @@ def _void(round: Round, over: bool) -> tuple[str, ...]:
 def _timer_of(round: Round) -> tuple[str]:
     # One for each session: a question takes the place of the one before.
     return (f"dialog/{round.row.session_id}",)
+
+
+def _fading(round: Round, replies: Sequence[OutgoingMessage], now: datetime) -> Iterator[Timer]:
+    """The moments at which replies are to be taken back."""
+    for reply in replies:
+        match reply.metadata.get("delete_after"):
+            case bool() | None:
+                continue
+            case int() | float() as seconds if 0 < seconds <= LONGEST_S:
+                due, about = now + timedelta(seconds=seconds), {"reply": reply.id}
+                yield _timer(round, f"delete/{reply.id}", "delete", due, "", about)
+            case other:
+                log.warning("delete_after ignored", extra={"reply": reply.id, "value": str(other)})
+
+
+def _timer(
+    round: Round, id: str, kind: str, due: datetime, text: str, about: Mapping[str, JsonValue]
+) -> Timer:
+    # The row that it becomes has an address, like any other, and an id of its own.
+    update = {"id": new_id(), "content": text, "timestamp": due, "metadata": dict(about)}
+    message = round.row.message.model_copy(
+        update={**update, "raw_content": None, "media": (), "reply_to": None}
+    )
+    return Timer(id, round.row.session_id, kind, due, message)

@@ -20,9 +20,10 @@ from typing import Annotated, Protocol, Self
 
 from pydantic import Field, JsonValue
 
+from sessionbot_kit.context import Summary
 from sessionbot_kit.journal import Entry, Later, Progress
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, StoredMessage
-from sessionbot_kit.routes import Route
+from sessionbot_kit.routes import Only, Route
 
 # Bounds that are kept where a frame comes in from a peer.
 Name = Annotated[str, Field(min_length=1, max_length=512)]
@@ -32,12 +33,26 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A kernel introduces itself: which bot it serves, with which plugins."""
+    """A kernel introduces itself: which bot it serves, with which plugins, and for whom.
+
+    As a `shadow` it is given copies of turns, and answers nobody.
+    """
 
     bot: Name
     kernel: Name
     routes: Annotated[tuple[Route, ...], Field(max_length=10_000)] = ()
     turn_timeout_s: Seconds = 30.0  # a turn that is out for much longer is not coming back
+    only: Only | None = None  # None: every session
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What came of a turn whose copy is offered to a shadow."""
+
+    plugin: str | None = None  # None: nobody answered
+    replies: tuple[str, ...] = ()  # what was said; a comparison needs no more
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +71,9 @@ class Offer:
     seed: int = 0
     journal: tuple[Entry, ...] = ()  # of the dialog that this message belongs to
     timed_out: bool = False  # nobody has answered its question
+    summaries: tuple[Summary, ...] = ()  # of what was said before the window
+    context: Mapping[str, JsonValue] = field(default_factory=dict)  # as the session was set up
+    live: Live | None = None  # this is a copy: nothing that comes of it counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +116,7 @@ class Result:
     later: tuple[Later, ...] = ()
     anew: bool = False  # the journal that was offered is void
     changed: str | None = None  # why it is: the plugin is not what it was
+    would_do: str | None = None  # the `once` at which a copy ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ import argparse
 import shlex
 from collections.abc import Callable, Coroutine
 from functools import wraps
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, NoReturn, TypeVar
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -25,6 +27,7 @@ from sessionbot_kit.bot import Bot, roster
 from sessionbot_kit.errors import KitError, UsageError
 from sessionbot_kit.live_cell import Placed, place, replayed
 from sessionbot_kit.magic_lines import LINE_MAGICS, hang_in, take_out
+from sessionbot_kit.promotion import Promoted, promote
 from sessionbot_kit.recording import Recording
 from sessionbot_kit.replaying import Replay
 from sessionbot_kit.tables import Card
@@ -39,6 +42,8 @@ def load(shell: InteractiveShell) -> None:
     hang_in(shell.input_transformers_cleanup, shell.input_transformers_post)
     for name in LINE_MAGICS:
         shell.set_hook("complete_command", _complete, str_key=f"%{name}")  # type: ignore[no-untyped-call]  # of IPython
+    if find_spec("ipywidgets") is not None:
+        import_module("sessionbot_kit.views").register(shell)
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -47,6 +52,8 @@ def unload(shell: InteractiveShell) -> None:
     for name in (*LINE_MAGICS, "plugin", "basic"):
         for kind in ("line", "cell"):
             shell.magics_manager.magics[kind].pop(name, None)
+    if find_spec("ipywidgets") is not None:
+        import_module("sessionbot_kit.views").withdraw(shell)
 
 
 class Words(argparse.ArgumentParser):
@@ -108,6 +115,13 @@ SESSION.add_argument("id", nargs="?", help="its number or its id")
 BRIDGE = Words("%bridge", "Start, stop or look at the bot of this notebook.").bot()
 BRIDGE.add_argument("verb", choices=["start", "stop", "status"], nargs="?", default="status")
 BRIDGE.add_argument("--listen", type=int, metavar="PORT", help="open a port; 0 takes a free one")
+PROMOTE = Words("%promote", "Make a module of a cell, a test and an entry point.").bot()
+PROMOTE.add_argument("name", help="the plugin")
+PROMOTE.add_argument("--to", metavar="PATH", help="a folder or a file; else the folder plugins")
+PROMOTE.add_argument("--force", action="store_true", help="write over what was edited by hand")
+PROMOTE.add_argument(
+    "--include-real", action="store_true", help="let what real people wrote go into the test"
+)
 REPLAY = Words("%replay", "Play what was recorded of a plugin with its code of now.").bot()
 REPLAY.add_argument("name", help="the plugin")
 REPLAY.add_argument("file", nargs="?", help="a recording that was saved; else what the bot has")
@@ -183,6 +197,18 @@ class KitMagics(Magics):
             await bot.stop()
             return card_of(bot)
         return card
+
+    @line_magic
+    @_one_line(PROMOTE)
+    async def promote(self, line: str) -> Promoted:
+        asked = PROMOTE.read(line)
+        return await promote(
+            asked.name,
+            asked.to,
+            bot=roster.current(asked.bot),
+            force=asked.force,
+            include_real=asked.include_real,
+        )
 
     @line_magic
     @_one_line(REPLAY)

@@ -111,15 +111,14 @@ def answer() -> None:
 
 
 async def _play(question: dict[str, Any]) -> dict[str, Any]:
-    what, wanted = question["what"], question["sha256"]
-    plugins, version = _load(what)
-    if wanted is not None and version != wanted:
-        raise PluginError(
-            f"{what} holds other bytes ({version[:12]}) than those that ran ({wanted[:12]}); "
-            "write it again"
-        )
-    played = []
+    what, wanted, version, played = question["what"], question["sha256"], "", []
     for text in question["recordings"]:
+        plugins, version = _load(what)  # each time anew: none begins with the state of another
+        if wanted is not None and version != wanted:
+            raise PluginError(
+                f"{what} holds other bytes ({version[:12]}) than those that ran ({wanted[:12]}); "
+                "write it again"
+            )
         replay = await replay_with(_chosen(plugins, what, text), Recording.read(text))
         played.append([line_of(take) for take in replay.played])
     return {"version": version, "played": played}

@@ -156,7 +156,11 @@ class Recorder:
         # A turn that began before a swap may end after it.
         for generation in reversed(self._generations.get(plugin.meta.id, ())):
             if generation.plugin is plugin:
-                line = line_of(Take(offer, tuple(steps), result))
+                try:
+                    line = line_of(Take(offer, tuple(steps), result))
+                except ValueError as error:  # half a character in an error's text, say
+                    extra = {"plugin": plugin.meta.id, "turn": offer.turn, "error": str(error)}
+                    return log.warning("turn not recorded", extra=extra)
                 return generation.add(line, offer, self._max_turns, self._max_bytes)
 
     def recordings(self, plugin: str) -> tuple[Recording, ...]:
@@ -170,7 +174,7 @@ class Recorder:
 
     def _follows(self, plugin: Declared) -> bool:
         if self.what == "drafts":
-            return getattr(plugin, "edition", None) is not None
+            return is_draft(plugin)
         return self.what != "nothing"
 
 
@@ -208,6 +212,11 @@ class _Generation:
     def recording(self) -> Recording:
         takes = tuple(take_of(line) for _, line in self._lines)
         return Recording(self._id, self._version, self._handed, takes)
+
+
+def is_draft(plugin: Declared) -> bool:
+    """Whether a plugin comes from a cell or a file, and not from what is installed."""
+    return getattr(plugin, "edition", None) is not None
 
 
 def version_of(plugin: Any) -> str:

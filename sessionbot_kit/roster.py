@@ -38,7 +38,8 @@ class Roster(Generic[B]):
 
     def leave(self, bot: B) -> None:
         """A bot has stopped."""
-        if bot.name in self._running and self._running[bot.name][0] is bot:
+        other, _ = self._running.get(bot.name, (None, None))
+        if other is not None and vars(other) is vars(bot):  # it may go by two names of a notebook
             del self._running[bot.name]
 
     def running(self) -> list[B]:

@@ -14,12 +14,12 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from sessionbot_kit.dialog import NOWHERE, UNSET, Chat, Port
+from sessionbot_kit.dialog import NOWHERE, UNSET, Chat, Port, WouldDo
 from sessionbot_kit.errors import DialogTooLong, NoAnswer, UsageError
 from sessionbot_kit.faults import place_of
 from sessionbot_kit.journal import Progress, carried
 from sessionbot_kit.link import Offer, Result
-from sessionbot_kit.models import OutgoingMessage
+from sessionbot_kit.models import OutgoingMessage, mend_text
 from sessionbot_kit.registry import Declared
 from sessionbot_kit.shape import Shape, shape_of
 from sessionbot_kit.watchdog import Guarded, Runaway, Watchdog
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 MAX_REPLIES = 1000
 MAX_CHARS = 1_000_000
+SLOW_STEP_S = 0.5  # from here on, other people notice
 
 BEGIN_AGAIN = "This has changed meanwhile. Let us begin again."
 NOBODY_ANSWERED = "I have not heard from you, so I stopped waiting."
@@ -37,7 +38,14 @@ NOBODY_ANSWERED = "I have not heard from you, so I stopped waiting."
 class Runner:
     """Runs turns, with a time budget and a watchdog."""
 
-    def __init__(self, *, turn_timeout_s: float = 30.0, block_timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        *,
+        turn_timeout_s: float = 30.0,
+        block_timeout_s: float = 10.0,
+        slow_step_s: float = SLOW_STEP_S,
+    ) -> None:
+        self._slow_step_s = slow_step_s
         self._turn_timeout_s = turn_timeout_s
         self._watchdog = Watchdog(min(block_timeout_s, turn_timeout_s))
         self._workers = Workers()
@@ -59,6 +67,7 @@ class Runner:
         """Run one turn to its end; an error is a result too."""
         began = time.perf_counter()
         progress, error, changed, asks = Progress(), None, None, False
+        would_do: str | None = None
         timeout_s: float | None = None
         if plugin is None:
             error = f"LookupError: the plugin {offer.plugin} is not here any more"
@@ -72,6 +81,7 @@ class Runner:
                 progress, error = await self._attempt(chat, function, shape, offer.plugin)
             asks = error is None and chat.asks is not UNSET
             timeout_s = None if chat.asks is UNSET else chat.asks
+            would_do = chat.would_do
         return Result(
             turn=offer.turn,
             attempt=offer.attempt,
@@ -86,6 +96,7 @@ class Runner:
             later=progress.later,
             anew=progress.anew,
             changed=changed,
+            would_do=would_do,
         )
 
     async def _attempt(
@@ -107,6 +118,8 @@ class Runner:
         except NoAnswer:
             chat.utter(NOBODY_ANSWERED)
             return chat.end(), None
+        except WouldDo:
+            return chat.end(), None
         except BaseException as fault:  # somebody else's code: sys.exit() ends a turn, not us
             canceled = isinstance(fault, asyncio.CancelledError) and not guarded.expired
             if canceled or isinstance(fault, KeyboardInterrupt):
@@ -117,6 +130,17 @@ class Runner:
                 return Progress(), None
             overfull = isinstance(fault, DialogTooLong)
             return Progress(anew=overfull), self._why(fault, plugin, guarded.expired)
+        finally:
+            if guarded.longest_s > self._slow_step_s:
+                log.warning(
+                    "plugin kept everybody waiting",
+                    extra={
+                        "plugin": plugin,
+                        "seconds": round(guarded.longest_s, 3),
+                        "hint": "write `await asyncio.sleep(...)` for time.sleep and await what "
+                        f"takes long, or `def {plugin}` without async, which runs in a thread",
+                    },
+                )
 
     def _is_ending(self) -> bool:
         return self._ending
@@ -134,7 +158,8 @@ class Runner:
                 f"stopped{place_of(fault)}; await in between, or write `def {plugin}`, which runs "
                 "in a thread"
             )
-        return f"{type(fault).__name__}: {fault}{place_of(fault)}"
+        # What a plugin raises may hold half a character, which no disk takes.
+        return mend_text(f"{type(fault).__name__}: {fault}{place_of(fault)}")
 
     async def _play(
         self,
@@ -176,6 +201,8 @@ def _chat(offer: Offer, shape: Shape, port: Port) -> Chat:
         session=offer.session_id,
         variables=offer.variables,
         window=offer.window,
+        summaries=offer.summaries,
+        settings=offer.context,
         turn=offer.turn,
         now=offer.now,
         seed=offer.seed,
@@ -193,6 +220,8 @@ def _chat_anew(chat: Chat, offer: Offer, shape: Shape, port: Port) -> Chat:
         session=offer.session_id,
         variables=offer.variables,
         window=offer.window,
+        summaries=offer.summaries,
+        settings=offer.context,
         turn=offer.turn,
         now=offer.now,
         seed=offer.seed,

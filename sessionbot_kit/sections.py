@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from sessionbot_kit.bounds import Bounds
 from sessionbot_kit.secrecy import reveal
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -53,6 +54,16 @@ class Queues(Section):
     """What may wait inside the house."""
 
     watch_events: Count = Field(1_000, description="Events that a slow view may lag behind")
+    turns_per_session: Count = Field(1_000, description="Messages of a session without an answer")
+    turns: Count = Field(10_000, description="Messages without an answer, before channels wait")
+    replies_per_chat: Count = Field(
+        1_000, description="Replies that a chat's channel has not taken"
+    )
+    replies: Count = Field(10_000, description="Replies that no channel has taken, in all")
+
+    def bounds(self) -> Bounds:
+        """What of this the gateway keeps to."""
+        return Bounds(self.turns_per_session, self.turns, self.replies_per_chat, self.replies)
 
 
 class Log(Section):
@@ -76,6 +87,26 @@ class GatewayPort(Section):
     token: SecretStr | None = Field(
         None, description="What kernels must show; needed off the loopback address"
     )
+
+
+class Web(Section):
+    """The chat page and the API."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; this machine alone")
+    port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+        8080, description="Port to listen on; 0 takes a free one"
+    )
+    admin_token: SecretStr | None = Field(
+        None, description="Opens the session API; nobody can use it without one"
+    )
+    hosts: Names = Field((), description="Names by which browsers call us, such as bot.example.org")
+    origins: Names = Field((), description="Other sites whose pages may talk to us")
+    proxies: Names = Field((), description="Addresses of proxies that we believe")
+    secure: bool = Field(False, description="Cookies go over TLS alone; behind a proxy with TLS")
+    chats: Count = Field(2_000, description="Browsers at the same time")
+    asks_per_minute: Count = Field(600, description="Requests of one address")
+    sessions_per_minute: Count = Field(30, description="New sessions of one address")
+    failures_per_minute: Count = Field(30, description="Unknown tokens of one address")
 
 
 class Plugins(Section):

@@ -1,13 +1,14 @@
 """Which plugin kernels are connected, and one turn's way to one of them and back.
 
     switchboard.join(link, hello)
-    choice = await switchboard.serving("!echo hello")       # waits while no kernel is there
+    choice = switchboard.choose(row)                        # a kernel for this session, or None
     out = await switchboard.offer(choice.by, offer)
     frame = await out.next()                                # a Step, or the Result
     switchboard.close(out)
 
 Steps and results carry (turn, attempt, epoch). One that nobody waits for any more is refused: a
-kernel that was frozen and comes back late changes nothing.
+kernel that was frozen and comes back late changes nothing. A kernel that serves only some sessions
+comes first in those, and is nobody in all others.
 """
 
 import asyncio
@@ -19,10 +20,12 @@ from typing import Final
 from sessionbot_kit.errors import LinkClosed
 from sessionbot_kit.link import Hello, Link, Offer, Result, Step, Stepped
 from sessionbot_kit.routes import Choice, Route, choose
+from sessionbot_kit.store import InboxRow
 
 log = logging.getLogger(__name__)
 
 GRACE_S: Final = 15.0  # how much longer than its own deadline a kernel may be silent
+AWAY_S: Final = 2.0  # how long a kernel with a turn may be cut off before others get that turn
 
 
 class KernelLeft(LinkClosed):
@@ -35,13 +38,14 @@ class Switchboard:
     def __init__(self) -> None:
         self._kernels: dict[Link, Kernel] = {}
         self._out: dict[str, Out] = {}
-        self.joined = asyncio.Event()  # set while any kernel is here
         self._changed = asyncio.Event()
 
-    @property
-    def staffed(self) -> bool:
-        """Whether any kernel is here."""
-        return bool(self._kernels)
+    def staffed(self, row: InboxRow) -> bool:
+        """Whether any kernel is here for the session of this message."""
+        return any(
+            kernel.hello.only is None or kernel.hello.only.fits(row.message, row.session_id)
+            for kernel in self._kernels.values()
+        )
 
     def __len__(self) -> int:
         return len(self._kernels)
@@ -52,41 +56,43 @@ class Switchboard:
             self._kernels[link] = Kernel(hello)
         else:
             kernel.hello = hello
-        self.joined.set()
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+        self._note_change()
         log.info("kernel joined", extra={"kernel": hello.kernel, "routes": len(hello.routes)})
 
     def leave(self, link: Link, *, politely: bool = False) -> None:
         """A kernel has gone; the turns it had are offered again by whoever waits for them."""
         kernel = self._kernels.pop(link, None)
-        if not self._kernels:
-            self.joined.clear()
         gone = KernelLeft if politely else LinkClosed
         for out in list(self._out.values()):
             if out.link is link:
                 out.fail(gone(f"the kernel on {link.name} has gone"))
         if kernel is not None:
             kernel.close(gone(f"the kernel on {link.name} has gone"))
+            self._note_change()
             log.info("kernel left", extra={"kernel": kernel.hello.kernel})
 
     @property
     def changed(self) -> asyncio.Event:
-        """Set when a kernel joins next, or says anew what it serves."""
+        """Set when a kernel joins or leaves next, or says anew what it serves."""
         return self._changed
 
-    async def serving(self, content: str) -> Choice[Link] | None:
-        """Who answers this text; None when kernels are here and none wants it."""
-        await self.joined.wait()
-        return self.choose(content)
+    def _note_change(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
-    def choose(self, content: str) -> Choice[Link] | None:
-        """Who of those that are here answers this text."""
-        return choose(content, self._served())
+    def choose(self, row: InboxRow) -> Choice[Link] | None:
+        """Who of those that are here answers this message."""
+        return choose(
+            row.message.content, self._served(row, only=False), first=self._served(row, only=True)
+        )
 
-    def who_serves(self, plugin: str) -> tuple[Link, Route] | None:
-        """Who has this plugin."""
-        return next((found for found in self._served() if found[1].plugin == plugin), None)
+    def who_serves(self, plugin: str, row: InboxRow) -> tuple[Link, Route] | None:
+        """Who has this plugin, for the session of this message."""
+        for only in (True, False):
+            for found in self._served(row, only=only):
+                if found[1].plugin == plugin:
+                    return found
+        return None
 
     async def offer(self, link: Link, offer: Offer, *, alone: bool = False) -> "Out":
         """Give a turn out to a kernel; `alone`, if no other turn may be there meanwhile.
@@ -131,14 +137,28 @@ class Switchboard:
         kernel = self._kernels.get(link)
         return kernel.hello.kernel if kernel is not None else link.name
 
-    def routes(self) -> list[Route]:
-        return [route for _, route in self._served()]
+    def routes(self, row: InboxRow | None = None) -> list[Route]:
+        """What is served, to everybody or in the session of a message."""
+        if row is None:
+            return [route for kernel in self._kernels.values() for route in kernel.hello.routes]
+        served = (self._served(row, only=only) for only in (True, False))
+        return [route for found in served for _, route in found]
 
-    def _served(self) -> Iterator[tuple[Link, Route]]:
-        # One that is silent may be frozen: the others go first.
-        for link, kernel in sorted(self._kernels.items(), key=lambda found: found[1].silent):
-            for route in kernel.hello.routes:
-                yield link, route
+    def _served(self, row: InboxRow, *, only: bool) -> Iterator[tuple[Link, Route]]:
+        # One that is silent may be frozen, one that is cut off may be dead: the others go first,
+        # also those without a scope.
+        kernels = [(_is_away(link, kernel), link, kernel) for link, kernel in self._kernels.items()]
+        for away, link, kernel in sorted(kernels, key=lambda found: found[0]):
+            scope = kernel.hello.only
+            if scope is not None and not scope.fits(row.message, row.session_id):
+                continue
+            if only is (scope is not None and not away):
+                for route in kernel.hello.routes:
+                    yield link, route
+
+
+def _is_away(link: Link, kernel: "Kernel") -> bool:
+    return kernel.silent or not getattr(link, "connected", True)
 
 
 class Kernel:
@@ -201,17 +221,19 @@ class Out:
         self._frame: Step | Result | None = None
         self._failure: LinkClosed | None = None
         self._waiting: asyncio.Future[None] | None = None
+        self._patience_ends = 0.0
 
     async def next(self) -> Step | Result:
         """What the kernel has to say; LinkClosed when it goes, or says nothing for too long."""
         if self._frame is None and self._failure is None:
             loop = asyncio.get_running_loop()
             self._waiting = loop.create_future()
-            patience = loop.call_later(self._patience_s, self._lose_patience)
+            self._patience_ends = loop.time() + self._patience_s
+            self._look = loop.call_later(min(AWAY_S, self._patience_s), self._look_after, False)
             try:
                 await self._waiting
             finally:
-                patience.cancel()
+                self._look.cancel()
                 self._waiting = None
         if self._frame is None:
             assert self._failure is not None
@@ -239,11 +261,17 @@ class Out:
         self._failure = failure
         self._wake()
 
-    def _lose_patience(self) -> None:
-        self.kernel.silent = True
-        self.fail(
-            LinkClosed(f"the kernel on {self.link.name} said nothing for {self._patience_s:g} s")
-        )
+    def _look_after(self, was_cut: bool) -> None:
+        """Now and then: a kernel that is cut off, or silent for too long, loses the turn."""
+        loop, name = asyncio.get_running_loop(), self.link.name
+        is_cut = not getattr(self.link, "connected", True)
+        if is_cut and was_cut:
+            self.fail(LinkClosed(f"the kernel on {name} has been cut off for {AWAY_S:g} s"))
+        elif (left := self._patience_ends - loop.time()) <= 0:
+            self.kernel.silent = True
+            self.fail(LinkClosed(f"the kernel on {name} said nothing for {self._patience_s:g} s"))
+        else:
+            self._look = loop.call_later(min(AWAY_S, left), self._look_after, is_cut)
 
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():

@@ -99,10 +99,13 @@ class Telling:
         """The message of this turn is the answer: the world goes on to it."""
         self.message, self.now, self.said = self.heard, self.heard_at, 0
 
-    def utter(self, content: str | OutgoingMessage) -> None:
-        """Say something together with the next step, unless it was said when this was new."""
+    def utter(self, content: str | OutgoingMessage) -> str:
+        """Say something together with the next step, unless it was said when this was new.
+
+        Returns the id of the reply.
+        """
         if not self.live:
-            return
+            return ""
         id = f"{self.turn}/{self.said}"
         self.said += 1
         self._replies.append(
@@ -110,6 +113,7 @@ class Telling:
             if isinstance(content, str)
             else content.model_copy(update={"id": id})
         )
+        return id
 
     def postpone(self, later: Later) -> None:
         """Say something later, from the next step on."""

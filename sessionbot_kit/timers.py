@@ -69,6 +69,7 @@ class Timers:
     def expect(self, due: datetime) -> None:
         """A timer was written down."""
         if self._next is None or due < self._next:
+            self._settled.clear()
             self._sooner.set()
 
     async def settle(self) -> None:
@@ -104,7 +105,8 @@ class Timers:
         if due:
             return
         self._next = coming[0].due if coming else None
-        self._settled.set()
+        if not self._sooner.is_set():  # else another one was written down as we looked
+            self._settled.set()
         if self._next is None:
             await self._sooner.wait()
         else:

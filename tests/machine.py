@@ -40,6 +40,11 @@ NEEDS: Mapping[str, Need] = {
         lambda: find_spec("playwright") is not None,
         ".venv/bin/pip install playwright",
     ),
+    "openai-mock-api": Need(
+        "tests with a third party's fake of the OpenAI API",
+        lambda: bool(shutil.which("openai-mock-api")),
+        "npm install --global openai-mock-api",
+    ),
     "strace": Need(
         "tests that look at system calls",
         lambda: bool(shutil.which("strace")),

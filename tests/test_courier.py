@@ -169,3 +169,33 @@ async def test_the_wait_honors_what_the_platform_asks_for(house: House) -> None:
     assert courier._wait_s(1, retry_after=30.0) == 30.0
     waits = {courier._wait_s(8, None) for _ in range(200)}
     assert 0 <= min(waits) < 1 < max(waits) <= 4
+
+
+async def test_a_platform_that_takes_so_many_a_second_is_not_asked_faster(house: House) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    courier = Courier(
+        house.store, Platform().send, house.feed, most_per_s={"pigeon": 1e-6}, sleep=sleep
+    )
+    for chat in ("ada", "bob", "eve"):
+        courier.post((await house.reply("hello", chat=chat))[0])
+    await courier.settle()
+    assert waits == [0.0, pytest.approx(1e6, rel=1e-3), pytest.approx(2e6, rel=1e-3)]
+
+
+async def test_what_a_channel_calls_a_reply_is_known_at_once_and_after_a_restart(
+    house: House,
+) -> None:
+    courier = house.courier(Platform().send)
+    sent, waiting = await house.reply("one", "two")
+    courier.post(sent)
+    await courier.settle(("pigeon", "default", "ada"))
+    assert await courier.ids_of(sent.id) == ("p1",)
+    await courier.settle()
+    later = house.courier(Platform().send)
+    assert await later.ids_of(sent.id) == ("p1",)
+    assert await later.ids_of(waiting.id) == ()
+    assert await later.ids_of("p1") is None

@@ -532,7 +532,7 @@ def test_questions_in_a_journal_are_kept_by_text_and_name() -> None:
     table = Table(ask)
     table.says("!x")
     kinds = [(entry.kind, entry.name, entry.value) for entry in table.journal[1:]]
-    assert kinds == [("say", "greeting", None), ("ask", "place", "Where?")]
+    assert kinds == [("say", "greeting", "t1/0"), ("ask", "place", "Where?")]
 
 
 def test_an_edited_question_is_the_same_by_its_name_and_another_by_its_text() -> None:

@@ -136,17 +136,17 @@ def test_more_than_this_machine_is_served_only_with_a_token(options: dict[str, o
         serve_links(print, host="0.0.0.0", **options)  # type: ignore[arg-type]  # by design
 
 
-def test_a_failure_is_forgotten_after_a_while() -> None:
+async def test_a_failure_is_forgotten_after_a_while() -> None:
     gate = Gate(hosts=["h"], check_token=one_token("good"))
     times = [0.0] * 20 + [120.0]
-    statuses = [gate.check({"Host": "h"}, "1.2.3.4", time)[0] for time in times]
+    statuses = [(await gate.check({"Host": "h"}, "1.2.3.4", time))[0] for time in times]
     assert statuses == [401] * 10 + [429] * 10 + [401]
 
 
-def test_failures_are_counted_for_a_bounded_number_of_addresses() -> None:
+async def test_failures_are_counted_for_a_bounded_number_of_addresses() -> None:
     gate = Gate(hosts=["h"], check_token=one_token("good"))
     for number in range(3_000):
-        gate.check({"Host": "h"}, f"10.0.{number // 256}.{number % 256}", 0.0)
+        await gate.check({"Host": "h"}, f"10.0.{number // 256}.{number % 256}", 0.0)
     assert len(gate._failures) == 1_000
 
 

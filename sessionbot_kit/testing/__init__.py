@@ -11,7 +11,7 @@
 `talk` opens conversations with a whole bot (talking.py), FakeClock is a clock to turn (clock.py).
 LinkContract, ChannelContract, StoreContract and CacheContract are what every link, channel, store
 and cache promise: whoever writes one subclasses them (link_contract.py, channel_contract.py,
-store_contract.py, cache_contract.py).
+store_contract.py, cache_contract.py). `plays` plays a recorded conversation (playing.py).
 """
 
 import pytest
@@ -27,10 +27,12 @@ pytest.register_assert_rewrite(
     "sessionbot_kit.testing.store_turn_contract",
 )
 
+from sessionbot_kit.replaying import replay_with  # noqa: E402
 from sessionbot_kit.testing.cache_contract import CacheContract  # noqa: E402
 from sessionbot_kit.testing.channel_contract import ChannelContract, Line, Peer  # noqa: E402
 from sessionbot_kit.testing.clock import FakeClock  # noqa: E402
 from sessionbot_kit.testing.link_contract import LinkContract  # noqa: E402
+from sessionbot_kit.testing.playing import plays  # noqa: E402
 from sessionbot_kit.testing.store_contract import Place, StoreContract  # noqa: E402
 from sessionbot_kit.testing.talking import Person, Talk, talk  # noqa: E402
 
@@ -45,5 +47,7 @@ __all__ = [
     "Place",
     "StoreContract",
     "Talk",
+    "plays",
+    "replay_with",
     "talk",
 ]

@@ -192,6 +192,14 @@ class OutboxContract(TurnContract):
             "three",
         ]
 
+    async def test_what_a_channel_calls_a_reply_is_kept(
+        self, store: Store, replies: list[str]
+    ) -> None:
+        await store.sent(replies[1], ["platform-7", "platform-8"])
+        assert await store.ids_of(replies[1]) == ("platform-7", "platform-8")
+        assert await store.ids_of(replies[0]) == ()
+        assert await store.ids_of("never said") is None
+
     async def test_a_reply_that_was_sent_is_gone(self, store: Store, replies: list[str]) -> None:
         await store.sent(replies[1], ["platform-7"])
         assert [unsent.id for unsent in await store.unsent()] == [replies[0], replies[2]]

@@ -9,6 +9,7 @@
     views.plugins(bot)                # versions, errors, swaps, who needs whom
     views.wire(bot)  views.outbox(bot)  views.health(bot)
     views.dashboard(bot)              # all of these
+    views.differences(attachment)     # what a shadow would have said
 
 They are plain ipywidgets: nothing is fetched from anywhere, and where there are no widgets each
 has a text and a static table. Asking twice gives the same view, so that a cell run again, or a
@@ -21,8 +22,10 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from sessionbot_kit.bot import Bot
+from sessionbot_kit.kernel import Attachment
 from sessionbot_kit.views.chat import ChatBox
 from sessionbot_kit.views.dashboard import Dashboard
+from sessionbot_kit.views.differences import DifferenceView
 from sessionbot_kit.views.feed import LiveFeed
 from sessionbot_kit.views.health import HealthView
 from sessionbot_kit.views.outbox import OutboxView
@@ -36,6 +39,7 @@ __all__ = [
     "chat",
     "close",
     "dashboard",
+    "differences",
     "feed",
     "health",
     "outbox",
@@ -43,11 +47,12 @@ __all__ = [
     "register",
     "sessions",
     "wire",
+    "withdraw",
 ]
 
 Kind = TypeVar("Kind", bound=View)
 
-_open: WeakKeyDictionary[Bot, dict[tuple[object, ...], View]] = WeakKeyDictionary()
+_open: WeakKeyDictionary[object, dict[tuple[object, ...], View]] = WeakKeyDictionary()
 
 
 def chat(bot: Bot, user: str = "you") -> ChatBox:
@@ -85,6 +90,11 @@ def health(bot: Bot) -> HealthView:
     return _the(bot, HealthView)
 
 
+def differences(attachment: Attachment) -> DifferenceView:
+    """What a shadow would have said, beside what was said."""
+    return _the(attachment, DifferenceView)
+
+
 def dashboard(bot: Bot) -> Dashboard:
     """All views, in tabs."""
     return _the(
@@ -105,24 +115,29 @@ def dashboard(bot: Bot) -> Dashboard:
     )
 
 
-def close(bot: Bot) -> None:
-    """Stop all views of a bot from following it."""
-    for view in _open.pop(bot, {}).values():
+def close(watched: object) -> None:
+    """Stop all views of a bot, or of a shadow, from following it."""
+    for view in _open.pop(watched, {}).values():
         view.close()
 
 
 def register(shell: Any) -> None:
     """From now on a bot that is the last line of a cell shows its chat."""
     formatter = shell.display_formatter.mimebundle_formatter
-    formatter.for_type(Bot, lambda bot, include, exclude: chat(bot)._repr_mimebundle_())
+    formatter.for_type(Bot, lambda bot: chat(bot)._repr_mimebundle_())
+
+
+def withdraw(shell: Any) -> None:
+    """A bot that is the last line of a cell shows its name again."""
+    shell.display_formatter.mimebundle_formatter.pop(Bot, None)
 
 
 def _the(
-    bot: Bot, kind: type[Kind], *which: object, make: Callable[[], Kind] | None = None
+    watched: object, kind: type[Kind], *which: object, make: Callable[[], Kind] | None = None
 ) -> Kind:
-    views = _open.setdefault(bot, {})
+    views = _open.setdefault(watched, {})
     view = views.get((kind, *which))
     if not isinstance(view, kind):
-        view = make() if make is not None else kind(bot, *which)  # type: ignore[call-arg]  # each takes its bot
+        view = make() if make is not None else kind(watched, *which)  # type: ignore[call-arg]  # each takes its bot
         views[kind, *which] = view
     return view

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sessionbot_kit.events import (
     Asked,
+    Compared,
     Failed,
     HouseEvent,
     Offered,
@@ -21,7 +22,7 @@ from sessionbot_kit.events import (
     Stepped,
     Swapped,
 )
-from sessionbot_kit.models import OutgoingMessage
+from sessionbot_kit.models import Act, OutgoingMessage
 
 COLUMNS = ("what", "who", "text", "conversation")
 
@@ -53,8 +54,18 @@ def line_of(event: HouseEvent) -> Line:
             return Line("failed", "", error, event.session)
         case Sent():
             return Line("sent", "", "the channel took it", event.session)
+        case Swapped() | Compared() | Signaled():
+            return _beside(event)
+
+
+def _beside(event: Swapped | Compared | Signaled) -> Line:
+    """What happened beside the turns."""
+    match event:
         case Swapped():
             return Line(*_swap(event), "")
+        case Compared(plugin=plugin, same=same, shadow=shadow, error=error):
+            words = "said the same" if same else error or "\n".join(shadow) or "(nothing)"
+            return Line("shadow", plugin, words, event.session)
         case Signaled(signal=signal):
             text = signal.content or ("no more" if signal.removed else signal.message_id or "")
             return Line(signal.kind, signal.sender_id, text, event.session)
@@ -64,9 +75,22 @@ def said(replies: Iterable[OutgoingMessage]) -> str:
     """The words of some replies, and the names of their files."""
     parts = []
     for reply in replies:
+        if reply.act is not None:
+            parts.append(_deed(reply.act, reply.content))
+            continue
         parts += [reply.content] if reply.content else []
         parts += [f"[{file.name or file.kind}]" for file in reply.media]
     return "\n".join(parts)
+
+
+def _deed(act: Act, text: str) -> str:
+    match act.verb:
+        case "edit":
+            return f"(edit) {text}"
+        case "delete":
+            return "(takes a message back)"
+        case "react":
+            return f"(takes back {act.emoji})" if act.remove else f"(reacts with {act.emoji})"
 
 
 def _swap(event: Swapped) -> tuple[str, str, str]:

@@ -85,6 +85,14 @@ def test_the_environment_goes_before_the_settings(tmp_path: Path) -> None:
     assert configured(section, home=tmp_path, environ={}).session_id == KEYS[1]["session_id"]
 
 
+def test_the_session_id_stands_in_a_file_wherever_the_phrase_came_from(tmp_path: Path) -> None:
+    path = tmp_path / "home" / "session_id.txt"
+    path.parent.mkdir()
+    path.write_text("of the bot that was here before\n")
+    channel = configured({"mnemonic": PHRASE}, home=path.parent, environ={})
+    assert path.read_text() == f"{channel.session_id}\n"
+
+
 def test_without_a_phrase_a_bot_has_an_identity_of_its_own(tmp_path: Path) -> None:
     first = configured({}, home=tmp_path, environ={})
     assert configured({}, home=tmp_path, environ={}).session_id == first.session_id

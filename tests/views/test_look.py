@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sessionbot_kit.tables import safe
 from sessionbot_kit.views import look
+from sessionbot_kit.views.differences import marked
 
 NASTY = '<img src=x onerror="alert(1)">'
 
@@ -89,3 +91,18 @@ def test_a_graph_with_circles_is_drawn_too(edges: dict[str, list[str]]) -> None:
 def test_what_others_need_stands_left_of_them() -> None:
     levels = look._levels({"shop": ["menu"], "menu": ["pizza"], "pizza": []})
     assert levels == {"pizza": 0, "menu": 1, "shop": 2}
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_both_sides_of_a_difference_keep_all_their_words(left: str, right: str) -> None:
+    for text, side in zip((left, right), marked(left, right), strict=True):
+        page = Tags(side)
+        assert page.words == Tags(safe(text)).words
+        assert set(page.tags) <= {"del", "ins"}
+
+
+def test_words_that_only_one_side_has_are_marked() -> None:
+    assert marked("one large pizza", "one small pizza now") == (
+        "one <del>large</del> pizza",
+        "one <ins>small</ins> pizza<ins> now</ins>",
+    )

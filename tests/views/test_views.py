@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from sessionbot_kit import Bot, Chat, OutgoingMessage, Plugin, PluginMeta, plugin, views
+from sessionbot_kit import (
+    Bot,
+    Chat,
+    OutgoingMessage,
+    Plugin,
+    PluginKernel,
+    PluginMeta,
+    plugin,
+    views,
+)
 from sessionbot_kit.channel import Deliver
 from sessionbot_kit.courier import Patience
 from sessionbot_kit.errors import PluginError
@@ -18,6 +27,7 @@ from sessionbot_kit.models import SendResult
 from sessionbot_kit.plugins import echo
 from sessionbot_kit.views.chat import ChatBox
 from sessionbot_kit.views.view import PAINT_EVERY_S, View
+from tests.notebook import Notebook
 
 
 @plugin("!pizza")
@@ -212,8 +222,6 @@ async def test_the_wire_shows_messages_that_cross_it() -> None:
         await bot.start(listen=0)
         wire = views.wire(bot)
         assert wire.bot.gateway.reception.port
-        from sessionbot_kit import PluginKernel
-
         kernel = PluginKernel(echo, name="there")
         attached = await kernel.attach(f"ws://127.0.0.1:{bot.gateway.reception.port}")
         assert await bot.hear("!echo far away") == ["far away"]
@@ -292,3 +300,37 @@ def test_each_view_of_a_bot_that_never_ran_works_without_a_loop(
     view: Callable[[Bot], View],
 ) -> None:
     assert view(Bot(echo)).text()
+
+
+async def test_a_bot_as_the_last_line_of_a_cell_is_its_chat() -> None:
+    notebook = Notebook()
+    try:
+        await notebook.cell("from sessionbot_kit import Bot\nbot = await Bot().start()")
+        bot = notebook.names["bot"]
+        shown, _ = notebook.shell.display_formatter.format(bot)
+        assert shown["text/plain"] == "Chat of you with bot"
+        assert "application/vnd.jupyter.widget-view+json" in shown
+        await notebook.cell("%unload_ext sessionbot_kit")
+        shown, _ = notebook.shell.display_formatter.format(bot)
+        assert shown == {"text/plain": "bot: running, plugins: none"}
+        views.close(bot)
+    finally:
+        await notebook.close()
+
+
+async def test_a_shadow_is_shown_beside_what_was_said() -> None:
+    louder = plugin("!echo", id="echo")(lambda message: f"{message.content} LOUD")
+    async with Bot(echo) as bot:
+        await bot.start(listen=0)
+        url = f"ws://127.0.0.1:{bot.gateway.reception.port}"
+        async with (
+            PluginKernel(louder, name="shadow") as kernel,
+            await kernel.attach(url, shadow=True) as attachment,
+        ):
+            view = views.differences(attachment)
+            assert await bot.hear("!echo one <b>two</b>") == ["one <b>two</b>"]
+            await until(lambda: view.differences.seen and "LOUD" in view.html.value)
+            assert "one &lt;b&gt;two&lt;/b&gt;<ins> LOUD</ins>" in view.html.value
+            assert view.rows()[0][0] == "differs"
+            assert "1 turns, 0 the same" in view.text()
+            views.close(attachment)

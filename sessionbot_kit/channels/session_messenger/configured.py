@@ -21,6 +21,7 @@ from sessionbot_kit.channels.session_messenger.phrase_file import (
     PHRASE_FILE,
     PHRASE_VARIABLE,
     open_identity,
+    publish,
 )
 from sessionbot_kit.channels.session_messenger.seeds import FILE_SERVER
 from sessionbot_kit.errors import SettingsError
@@ -60,6 +61,7 @@ def configured(
     identity = open_identity(
         home / PHRASE_FILE, phrase=environ.get(PHRASE_VARIABLE) or chosen.mnemonic
     )
+    publish(identity, home)
     return SessionMessenger(
         identity,
         folder=home / "session_messenger",

@@ -70,4 +70,13 @@ def save(identity: Identity, path: Path) -> None:
             ) from None
     finally:
         part.unlink()
-    (path.parent / ID_FILE).write_text(identity.session_id + "\n")
+    publish(identity, path.parent)
+
+
+def publish(identity: Identity, folder: Path) -> None:
+    """Write the Session ID where people look for it, unless it stands there already."""
+    path = folder / ID_FILE
+    line = identity.session_id + "\n"
+    if not path.exists() or path.read_text() != line:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_text(line)

@@ -42,8 +42,9 @@ def warn_if_slow() -> None:
 class WebSocketLink:
     """A link that survives its sockets."""
 
-    def __init__(self, name: str, exchange: Exchange, rules: Rules) -> None:
+    def __init__(self, name: str, exchange: Exchange, rules: Rules, *, identity: str = "") -> None:
         self.name = name
+        self.identity = identity  # who opened the door, as the check of tokens calls them
         self.recovered = True
         self.opened = asyncio.Event()
         self.disconnected = asyncio.Event()

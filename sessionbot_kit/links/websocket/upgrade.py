@@ -1,21 +1,24 @@
 """Who may open a WebSocket here: checked on the HTTP request, before there is a WebSocket.
 
     gate = Gate(hosts=("127.0.0.1",), origins=(), check_token=one_token("s3cret"))
-    gate.refusal(headers, "127.0.0.1", now)        # None, or (401, "a token is needed ...")
+    await gate.check(headers, "127.0.0.1", now)    # "token", or (401, "Send a valid token ...")
 
 A page in a browser can call any address of this machine, and a name can be bound to it after the
 page was loaded; so the Host must be one of ours and an Origin one that was allowed. The one rule
-to remember: a token is compared in constant time, and a refusal says nothing about it.
+to remember: a token is compared in constant time, and a refusal never repeats it.
 """
 
 import hmac
+import inspect
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from http import HTTPStatus
 
+from sessionbot_kit.errors import AccessError, TokenTooNarrow
 from sessionbot_kit.links.websocket.rules import Bucket
 
-CheckToken = Callable[[str], str | None]
+# Who shows this token, or None; an AccessError says why not. It may ask the store.
+CheckToken = Callable[[str], str | Awaitable[str | None] | None]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MAX_FAILURES = (
@@ -63,7 +66,7 @@ class Gate:
         self._check_token = check_token
         self._failures: OrderedDict[str, Bucket] = OrderedDict()
 
-    def check(
+    async def check(
         self, headers: Mapping[str, str], address: str, now: float, *, original: bool = False
     ) -> str | tuple[HTTPStatus, str]:
         """Whose connection this is; or the status and the sentence to refuse it with.
@@ -79,12 +82,27 @@ class Gate:
             return "anybody"
         if original:
             return "original"
-        scheme, _, token = headers.get("Authorization", "").partition(" ")
-        identity = self._check_token(token.strip()) if scheme.lower() == "bearer" else None
-        if identity is not None:
-            return identity
+        found = await self._whose(headers)
+        if isinstance(found, str) or found[0] is HTTPStatus.FORBIDDEN:
+            return found
         if self._failed_often(address, now):
             return HTTPStatus.TOO_MANY_REQUESTS, "Too many attempts; wait a minute.\n"
+        return found
+
+    async def _whose(self, headers: Mapping[str, str]) -> str | tuple[HTTPStatus, str]:
+        """Whose token is shown; or why that one opens nothing here."""
+        assert self._check_token is not None
+        scheme, _, token = headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            try:
+                found = self._check_token(token.strip())
+                identity = await found if inspect.isawaitable(found) else found
+            except TokenTooNarrow as error:
+                return HTTPStatus.FORBIDDEN, f"{error}.\n"
+            except AccessError as error:
+                return HTTPStatus.UNAUTHORIZED, f"{error}.\n"
+            if identity is not None:
+                return identity
         return HTTPStatus.UNAUTHORIZED, "Send a valid token: Authorization: Bearer TOKEN.\n"
 
     def _failed_often(self, address: str, now: float) -> bool:

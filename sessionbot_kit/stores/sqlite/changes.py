@@ -268,8 +268,19 @@ def _become(transaction: Transaction, head: Head, other: str) -> None:
     _drop(transaction, head.session_id)
 
 
+# The chat page goes with the last session that it belongs to.
+PAGE_GOES: Final = """
+DELETE FROM memories WHERE scope IN ('page', 'file')
+    AND owner = (SELECT chat_id FROM sessions WHERE id = ?1 AND interface = 'web')
+    AND NOT EXISTS (
+        SELECT 1 FROM sessions WHERE chat_id = memories.owner AND interface = 'web' AND id <> ?1
+    )
+"""
+
+
 def _remove(transaction: Transaction, session_id: str) -> None:
     run = transaction.run
+    run(PAGE_GOES, (session_id,))
     run("DELETE FROM aliases WHERE session_id = ?", (session_id,))
     run("DELETE FROM key_aliases WHERE session_id = ?", (session_id,))
     run("DELETE FROM inbox WHERE state <> 'done' AND session_id = ?", (session_id,))

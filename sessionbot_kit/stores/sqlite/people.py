@@ -23,8 +23,15 @@ DELETE FROM journal_entries WHERE journal_id IN
     (SELECT id FROM journals WHERE session_id IN (SELECT id FROM erased))
 """
 
+# What stands on the chat pages of sessions; no session has a chat that another one has, but those
+# of one person.
+PAGES_ERASED: Final = """
+DELETE FROM memories WHERE scope IN ('page', 'file') AND owner IN
+    (SELECT chat_id FROM sessions WHERE interface = 'web' AND id IN (SELECT id FROM erased))
+"""
+
 # Scopes of memories that have a person for their owner.
-PERSONAL: Final = ("user", "address")
+PERSONAL: Final = ("user", "address", "pairing")
 
 
 class People(Engine):
@@ -94,6 +101,7 @@ def _erase(transaction: Transaction, user: str, bot: str | None) -> dict[str, in
     _discount(transaction)
     run("INSERT INTO erased SELECT alias FROM aliases WHERE session_id IN (SELECT id FROM erased)")
     counts = {"journal_entries": run(ENTRIES_ERASED).rowcount}
+    pages = run(PAGES_ERASED).rowcount
     for table, column in (
         ("messages", "session_id"),
         ("summaries", "session_id"),
@@ -111,9 +119,12 @@ def _erase(transaction: Transaction, user: str, bot: str | None) -> dict[str, in
         counts[table] = run(sql).rowcount
     counts["key_aliases"] += run("DELETE FROM key_aliases WHERE user_id = ?", (user,)).rowcount
     scopes = ", ".join("?" for _ in PERSONAL)
-    counts["memories"] = run(
-        f"DELETE FROM memories WHERE owner = ? AND scope IN ({scopes})", (user, *PERSONAL)
-    ).rowcount
+    counts["memories"] = (
+        run(
+            f"DELETE FROM memories WHERE owner = ? AND scope IN ({scopes})", (user, *PERSONAL)
+        ).rowcount
+        + pages
+    )
     run("DELETE FROM erased")
     return counts
 
