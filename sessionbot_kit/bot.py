@@ -382,7 +382,11 @@ class Bot:
             folder = tempfile.mkdtemp(prefix="sessionbot-")
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             self._store = Path(folder) / "bot.db"
-            log.info("no store given: what is learned goes with this bot", extra={"bot": self.name})
+            log.info(
+                "no store given: what is learned goes with this bot; "
+                "give store='sqlite:///bot.db' to keep it",
+                extra={"bot": self.name},
+            )
         if isinstance(self._store, str | Path):
             return open_store(self._store, cached_sessions=self._loaded)
         return self._store

@@ -223,6 +223,8 @@ class Stats:
     active: int = 0  # sessions that have not ended
     active_messages: int = 0
     by_interface: Mapping[str, int] = field(default_factory=dict)  # active sessions
+    hits: int = 0  # sessions that were asked for and in memory, since the store was opened
+    misses: int = 0  # and that had to be read
 
 
 class Store(Protocol):

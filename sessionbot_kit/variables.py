@@ -9,6 +9,7 @@ One rule to remember: what a plugin took out of its variables stays a part of th
 are brought up to date: containers are changed in place, not exchanged.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from pydantic import JsonValue
 from sessionbot_kit.errors import UsageError
 
 MAX_BYTES = 1_000_000
+KEEP = "keep text, finite numbers, true, false, None, or lists and dicts of them"
 
 
 class Variables:
@@ -49,9 +51,8 @@ class Variables:
         try:
             after = orjson.dumps(self._data)
         except TypeError as error:
-            raise UsageError(
-                f"chat.vars holds what is not JSON ({error}); keep plain data"
-            ) from error
+            found = strange(self._data) or f"what is not JSON: {error}"
+            raise UsageError(f"chat.vars{found}; {KEEP}") from error
         if after == self._before:
             return None
         if len(after) > MAX_BYTES:
@@ -59,9 +60,32 @@ class Variables:
                 f"chat.vars holds {len(after):,} bytes; at most {MAX_BYTES:,}. "
                 "Keep large things in a file, and its name here"
             )
-        self._before = after
         kept: dict[str, JsonValue] = orjson.loads(after)
+        # A date comes back as a text, and no number as null: nobody would notice until it matters.
+        if kept != self._data and (found := strange(self._data)):
+            raise UsageError(f"chat.vars{found}; {KEEP}")
+        self._before = after
         return kept
+
+
+def strange(value: Any, place: str = "") -> str:
+    """Where something in variables is not JSON, and what it is; empty if all of it is."""
+    match value:
+        case None | bool() | int() | str():
+            return ""
+        case float():
+            return "" if math.isfinite(value) else f"{place} is {value}"
+        case dict():
+            for key, inner in value.items():
+                if not isinstance(key, str):
+                    return f"{place} has the key {key!r}"
+                if found := strange(inner, f"{place}[{key!r}]"):
+                    return found
+            return ""
+        case list() | tuple():
+            inside = (strange(inner, f"{place}[{n}]") for n, inner in enumerate(value))
+            return next(filter(None, inside), "")
+    return f"{place} is a {type(value).__name__}"
 
 
 def become(data: Any, other: Any) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sessionbot_kit.store import Change
 from sessionbot_kit.stores.sqlite import SqliteStore
-from tests.store_people import answer, heard, inbox, key, line
+from sessionbot_kit.testing.store_people import answer, heard, inbox, key, line
 
 WRITERS = 8
 

@@ -187,8 +187,10 @@ def test_schema_writes_what_is_checked_in(tmp_path: Path) -> None:
 
 
 def test_sessions_can_be_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["sessions", "list"]) == 0
-    assert "(none)" in capsys.readouterr().out
+    assert main(["sessions", "list"]) == 2
+    assert "there is no store at sqlite:///data/sessionbot.db; start a bot" in (
+        capsys.readouterr().err
+    )
 
 
 def test_an_identity_is_made_and_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sessionbot_kit.stores.sqlite import SqliteStore
-from tests.store_contract import Place, StoreContract
+from sessionbot_kit.testing import Place, StoreContract
 
 
 class TestSqliteStore(StoreContract):

@@ -19,7 +19,7 @@ from sessionbot_kit.errors import (
 from sessionbot_kit.models import Session
 from sessionbot_kit.stores.sqlite import SqliteStore, engine
 from sessionbot_kit.stores.sqlite.engine import Connections
-from tests.store_people import answer, heard, inbox, key, line
+from sessionbot_kit.testing.store_people import answer, heard, inbox, key, line
 
 NOBODY = 65534
 

@@ -11,9 +11,9 @@ import pytest
 from sessionbot_kit.errors import (
     StoreBusy,
 )
-from sessionbot_kit.stores.sqlite import SqliteStore
+from sessionbot_kit.stores.sqlite import SqliteStore, loading
 from sessionbot_kit.stores.sqlite.checkpoints import MAX_PAGES
-from tests.store_people import key, line, lines
+from sessionbot_kit.testing.store_people import key, line, lines
 
 NOBODY = 65534
 
@@ -76,3 +76,24 @@ async def test_the_log_is_moved_into_the_file_while_others_write(path: Path) -> 
         log_pages = os.stat(f"{path}-wal").st_size / 4_120
         assert log_pages < 2 * MAX_PAGES
         assert os.stat(path).st_size > 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("sql", "index"),
+    [
+        ("SELECT * FROM sessions WHERE last_activity >= ?", "sessions_by_activity"),
+        ("SELECT * FROM sessions WHERE expires_at <= ?", "sessions_due"),
+        ("SELECT * FROM sessions WHERE user_id = ?", "sessions_by_user"),
+        (loading.BY_KEY, "sessions_by_key"),
+        (loading.TAIL, "PRIMARY KEY"),
+    ],
+)
+async def test_what_is_asked_often_is_found_by_an_index(
+    tmp_path: Path, sql: str, index: str
+) -> None:
+    async with SqliteStore(tmp_path / "bot.db"):
+        with closing(sqlite3.connect(tmp_path / "bot.db")) as db:
+            plan = db.execute(f"EXPLAIN QUERY PLAN {sql}", ["x"] * sql.count("?")).fetchall()
+    steps = [step for *_, step in plan]
+    assert any(index in step for step in steps)
+    assert not any(step.startswith("SCAN") for step in steps)

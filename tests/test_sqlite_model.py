@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sessionbot_kit.models import SessionKey, StoredMessage
 from sessionbot_kit.store import Change, NewMessage
 from sessionbot_kit.stores.sqlite import SqliteStore
-from tests.store_people import answer, heard, inbox, key, line, summary
+from sessionbot_kit.testing.store_people import answer, heard, inbox, key, line, summary
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from sessionbot_kit.errors import (
 from sessionbot_kit.stores import open_store
 from sessionbot_kit.stores.sqlite import SqliteStore
 from sessionbot_kit.stores.sqlite.schema import VERSION
-from tests.store_people import key, lines
+from sessionbot_kit.testing.store_people import key, lines
 
 NOBODY = 65534
 
@@ -146,7 +146,8 @@ async def test_a_store_without_a_place_is_removed_and_says_so(
         await store.session_for(key())
         assert store.path.exists()
     assert not store.path.parent.exists()
-    assert [record.message for record in caplog.records] == ["temporary store"]
+    (record,) = caplog.records
+    assert "give store='sqlite:///bot.db' to keep it" in record.message
 
 
 @pytest.mark.parametrize("place", ["redis://x", "sqlite://", "sqlite:///", "sqlite://bot.db"])

@@ -20,7 +20,7 @@ import pytest
 
 from sessionbot_kit.errors import StoreHeld
 from sessionbot_kit.stores.sqlite import SqliteStore
-from tests.store_people import becomes_true, key, line
+from sessionbot_kit.testing.store_people import becomes_true, key, line
 
 ROOT = Path(__file__).parent.parent
 ROUNDS = [pytest.param(4, id="few"), pytest.param(100, id="many", marks=pytest.mark.long)]

@@ -1,7 +1,9 @@
 """Variables in a plugin's hands: a copy that knows what has changed."""
 
 import copy
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -97,11 +99,28 @@ def test_renewed_before_anybody_looked_it_shows_the_new_values() -> None:
     assert held.changes() is None
 
 
-def test_what_is_not_json_is_refused_with_a_sentence() -> None:
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (object(), r"chat\.vars\['it'\] is a object; keep text"),
+        (datetime(2026, 1, 2), r"chat\.vars\['it'\] is a datetime; keep text"),
+        ({"ids": [1, UUID(int=1)]}, r"chat\.vars\['it'\]\['ids'\]\[1\] is a UUID"),
+        ([float("nan")], r"chat\.vars\['it'\]\[0\] is nan"),
+        ({"x": {7: "seven"}}, r"chat\.vars\['it'\]\['x'\] has the key 7"),
+    ],
+)
+def test_what_is_not_json_is_refused_and_named(value: Any, told: str) -> None:
     held = Variables({})
-    held.open()["when"] = object()  # type: ignore[assignment]  # the mistake under test
-    with pytest.raises(UsageError, match=r"chat\.vars holds what is not JSON"):
-        held.changes()
+    held.open()["it"] = value
+    for _ in range(2):
+        with pytest.raises(UsageError, match=told):
+            held.changes()
+
+
+def test_a_tuple_is_kept_as_a_list() -> None:
+    held = Variables({})
+    held.open()["it"] = (1, 2)  # type: ignore[assignment]  # JSON has no other word for it
+    assert held.changes() == {"it": [1, 2]}
 
 
 def test_a_megabyte_is_enough() -> None:

@@ -24,7 +24,7 @@ from sessionbot_kit.sessions.policy import SessionPolicy
 from sessionbot_kit.sessions.transcript import FORMATS
 from sessionbot_kit.settings import Settings
 from sessionbot_kit.store import State
-from sessionbot_kit.stores import open_store
+from sessionbot_kit.stores import is_there, open_store
 from sessionbot_kit.tables import Card
 
 Answer = TypeVar("Answer")
@@ -38,10 +38,23 @@ Named = Annotated[str, typer.Argument(metavar="SESSION", help="Number, id or int
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs")]
 
 
-def _with(where: str | None, use: Callable[[SessionManager], Awaitable[Answer]]) -> Answer:
+def _with(
+    where: str | None,
+    use: Callable[[SessionManager], Awaitable[Answer]],
+    *,
+    makes: bool = False,
+) -> Answer:
+    settings = Settings.load()
+    place = where or settings.store_url
+
     async def run() -> Answer:
-        async with open_store(where or Settings.load().store_url) as store:
-            return await use(SessionManager(store, SessionPolicy()))
+        if not makes and not await asyncio.to_thread(is_there, place):
+            raise UsageError(
+                f"there is no store at {place}; start a bot that keeps its conversations there, "
+                "or name another with --store"
+            )
+        async with open_store(place) as store:
+            return await use(SessionManager(store, SessionPolicy.of(settings.sessions.given())))
 
     return asyncio.run(run())
 
@@ -124,7 +137,7 @@ def import_session(
         made = await sessions.import_session(file.read_text("utf-8"), key=named)
         return f"session {made.seq}: {made.message_count} messages"
 
-    typer.echo(_with(store, use))
+    typer.echo(_with(store, use, makes=True))
 
 
 @app.command()
@@ -170,7 +183,7 @@ def stats(store: Where = None, as_json: AsJson = False) -> None:
 
     async def use(sessions: SessionManager) -> str:
         found = await sessions.get_stats()
-        del found["cacheSize"]  # of this short process: it says nothing
+        del found["cacheSize"], found["cacheHitRate"]  # of this short process: they say nothing
         if as_json:
             return json.dumps(found)
         by_interface = found.pop("sessions_by_interface")

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from sessionbot_kit.context import Summary
 from sessionbot_kit.errors import SessionError, StoreConflict
 from sessionbot_kit.models import Session, SessionKey, StoredMessage
+from sessionbot_kit.sessions.conversation import spelled
 from sessionbot_kit.sessions.lifecycle import ENDED_KEY
 from sessionbot_kit.sessions.policy import SessionPolicy
 from sessionbot_kit.sessions.revision import ending, every_line, found, revise
@@ -89,7 +90,7 @@ async def _make(
         await store.change(change)
     except StoreConflict as error:
         raise SessionError(
-            f"there is a session of the key {tuple(key)} already; give another with key="
+            f"there is a session of the key {spelled(key)} already; give another with key="
         ) from error
 
 

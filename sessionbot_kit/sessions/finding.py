@@ -146,6 +146,7 @@ class Finding:
             "average_session_length": stats.active_messages / (stats.active or 1),
             "sessions_by_interface": dict(stats.by_interface),
             "cacheSize": len(self.store.loaded()),
+            "cacheHitRate": round(stats.hits / ((stats.hits + stats.misses) or 1), 3),
         }
 
     async def _living(self, ref: SessionRef) -> Loaded:

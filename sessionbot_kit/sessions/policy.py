@@ -10,6 +10,7 @@ over the one of its channel, and that over the profile's.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, time
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,12 @@ class SessionPolicy:
             parts[name] = replace(part, **own)
         if "tokenizer" in given:
             given["tokenizer"] = tokenizer(given["tokenizer"])
-        try:
-            return cls(channel_clocks=others, **parts, **given)
-        except TypeError as error:
-            raise SettingsError(f"the sessions cannot be set up: {error}") from error
+        names = {field.name for field in fields(cls)}
+        for name in given.keys() - names:
+            known = names.union(*(type(part).__slots__ for part in parts.values()))
+            close = get_close_matches(name, known, n=1) or sorted(known)
+            raise SettingsError(f"sessions have no setting {name!r}; choose {' or '.join(close)}")
+        return cls(**{"channel_clocks": others, **parts, **given})
 
     def clocks_of(self, session: Session) -> Clocks:
         key = session.key

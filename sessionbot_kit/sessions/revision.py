@@ -14,6 +14,7 @@ from typing import Final
 
 from sessionbot_kit.errors import SessionUnknown, StoreConflict
 from sessionbot_kit.models import Session, StoredMessage
+from sessionbot_kit.sessions.conversation import spelled
 from sessionbot_kit.sessions.lifecycle import ENDED_KEY, Event, follow, look_again_at
 from sessionbot_kit.sessions.policy import SessionPolicy
 from sessionbot_kit.store import Change, Loaded, SessionRef, Store
@@ -28,7 +29,8 @@ async def found(store: Store, ref: SessionRef) -> Loaded:
     """The session of this name; SessionUnknown if there is none."""
     loaded = await store.load(ref)
     if loaded is None:
-        raise SessionUnknown(f"there is no session {ref!r}; `sessionbot sessions list` shows them")
+        name = spelled(ref) if isinstance(ref, tuple) else repr(ref)
+        raise SessionUnknown(f"there is no session {name}; `sessionbot sessions list` shows them")
     return loaded
 
 

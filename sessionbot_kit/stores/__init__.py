@@ -16,13 +16,22 @@ from sessionbot_kit.stores.sqlite import SqliteStore
 
 def open_store(place: str | Path | None = None, **options: Any) -> Store:
     """The store at a path or URL: `bot.db`, `sqlite:///bot.db`. It opens on `async with`."""
-    if place is None or isinstance(place, Path):
-        return SqliteStore(place, **options)
+    return SqliteStore(None if place is None else _path(place), **options)
+
+
+def is_there(place: str | Path) -> bool:
+    """Whether a store has been made at a path or URL; opening one makes it."""
+    return _path(place).exists()
+
+
+def _path(place: str | Path) -> Path:
+    if isinstance(place, Path):
+        return place
     scheme, separator, rest = place.partition("://")
     if not separator:
-        return SqliteStore(Path(place), **options)
+        return Path(place)
     if scheme != "sqlite" or not rest.startswith("/") or rest == "/":
         raise UsageError(
             f"{place!r} names no store; write sqlite:///bot.db (here) or sqlite:////data/bot.db"
         )
-    return SqliteStore(Path(rest[1:]), **options)
+    return Path(rest[1:])

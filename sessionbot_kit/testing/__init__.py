@@ -9,31 +9,43 @@
         assert await user.says("!pizza") == ["Small or large?"]
 
 `talk` opens conversations with a whole bot (talking.py), FakeClock is a clock to turn (clock.py).
-LinkContract is what every link promises (link_contract.py), ChannelContract what every channel
-does (channel_contract.py): whoever writes one subclasses it. `plays` plays a recorded conversation
-(playing.py).
+LinkContract, ChannelContract, StoreContract and CacheContract are what every link, channel, store
+and cache promise: whoever writes one subclasses them (link_contract.py, channel_contract.py,
+store_contract.py, cache_contract.py). `plays` plays a recorded conversation (playing.py).
 """
 
 import pytest
 
-# Before the import: so that what fails in a contract shows its values.
-pytest.register_assert_rewrite("sessionbot_kit.testing.channel_contract")
-pytest.register_assert_rewrite("sessionbot_kit.testing.link_contract")
+# Before the imports: so that what fails in a contract shows its values.
+pytest.register_assert_rewrite(
+    "sessionbot_kit.testing.cache_contract",
+    "sessionbot_kit.testing.channel_contract",
+    "sessionbot_kit.testing.link_contract",
+    "sessionbot_kit.testing.store_change_contract",
+    "sessionbot_kit.testing.store_message_contract",
+    "sessionbot_kit.testing.store_session_contract",
+    "sessionbot_kit.testing.store_turn_contract",
+)
 
 from sessionbot_kit.replaying import replay_with  # noqa: E402
+from sessionbot_kit.testing.cache_contract import CacheContract  # noqa: E402
 from sessionbot_kit.testing.channel_contract import ChannelContract, Line, Peer  # noqa: E402
 from sessionbot_kit.testing.clock import FakeClock  # noqa: E402
 from sessionbot_kit.testing.link_contract import LinkContract  # noqa: E402
 from sessionbot_kit.testing.playing import plays  # noqa: E402
+from sessionbot_kit.testing.store_contract import Place, StoreContract  # noqa: E402
 from sessionbot_kit.testing.talking import Person, Talk, talk  # noqa: E402
 
 __all__ = [
+    "CacheContract",
     "ChannelContract",
     "FakeClock",
     "Line",
     "LinkContract",
     "Peer",
     "Person",
+    "Place",
+    "StoreContract",
     "Talk",
     "plays",
     "replay_with",

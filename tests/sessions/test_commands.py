@@ -107,6 +107,25 @@ def test_statistics_are_a_card_or_json(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
+    "words", [["list"], ["show", "1"], ["export", "1"], ["merge", "2", "1"], ["cleanup"], ["stats"]]
+)
+def test_who_only_looks_makes_no_store(words: list[str], tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/nowhere/memory.db"
+    result = CliRunner().invoke(app, [*words, "--store", url])
+    assert isinstance(result.exception, UsageError)
+    assert f"there is no store at {url}; start a bot" in str(result.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_follows_the_settings(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sessionbot.yml").write_text("sessions: {anonymous_expires_after_s: 0.000001}\n")
+    monkeypatch.chdir(tmp_path)
+    assert run("cleanup").startswith("0 idle, 2 expired")
+
+
+@pytest.mark.parametrize(
     ("text", "ref"),
     [
         ("7", 7),

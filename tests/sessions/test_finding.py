@@ -150,6 +150,7 @@ async def test_statistics_have_the_documented_names(sessions: SessionManager, be
         "average_session_length": 1.5,
         "sessions_by_interface": {"telegram": 1, "web": 1},
         "cacheSize": 2,
+        "cacheHitRate": 1.0,
     }
 
 

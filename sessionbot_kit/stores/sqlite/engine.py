@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from sessionbot_kit.errors import StoreError, UsageError
 from sessionbot_kit.stores.sqlite.checkpoints import Checkpointer
 from sessionbot_kit.stores.sqlite.connection import Durability, connect, connect_again
+from sessionbot_kit.stores.sqlite.glance import NOT_NOW, Glance, NotNow
 from sessionbot_kit.stores.sqlite.lease import FileLock
 from sessionbot_kit.stores.sqlite.reader import Reader
 from sessionbot_kit.stores.sqlite.recent import Recent
@@ -22,7 +23,7 @@ from sessionbot_kit.stores.sqlite.writer import Group, Job, Writer
 
 log = logging.getLogger(__name__)
 
-Connections = tuple[sqlite3.Connection, sqlite3.Connection, sqlite3.Connection]
+Connections = tuple[sqlite3.Connection, sqlite3.Connection, sqlite3.Connection, sqlite3.Connection]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -60,6 +61,7 @@ class Engine:
         self._lock = FileLock(_lock_path(self.path))
         self._writer: Writer | None = None
         self._reader: Reader | None = None
+        self._glance: Glance | None = None
         self._look: asyncio.Future[None] | None = None
         self._looked_at = 0.0
         self._waiting = 0
@@ -75,19 +77,26 @@ class Engine:
             folder = await asyncio.to_thread(mkdtemp, prefix="sessionbot-")
             self.path = Path(folder, "bot.db")
             self._lock = FileLock(_lock_path(self.path))
-            log.warning("temporary store", extra={"path": str(self.path), "kept": False})
+            log.warning(
+                "temporary store: what is said goes when it closes; "
+                "give store='sqlite:///bot.db' to keep it",
+                extra={"path": str(self.path)},
+            )
         loop = asyncio.get_running_loop()
-        writing, reading, moving = await asyncio.to_thread(self._connect)
+        writing, reading, moving, glancing = await asyncio.to_thread(self._connect)
         checkpointer = Checkpointer(moving, self.path)
         self._writer = Writer(writing, self.path, loop, self._on_group, checkpointer)
         self._reader = Reader(reading, self.path, loop)
+        self._glance = Glance(glancing)
         self._writer.start()
         self._reader.start()
 
     async def _close(self) -> None:
-        writer, reader = self._writer, self._reader
-        self._writer = self._reader = None
+        writer, reader, glance = self._writer, self._reader, self._glance
+        self._writer = self._reader = self._glance = None
         try:
+            if glance is not None:
+                glance.close()
             if reader is not None:
                 await reader.stop()
             if writer is not None:
@@ -99,18 +108,18 @@ class Engine:
                 await asyncio.to_thread(shutil.rmtree, self.path.parent, ignore_errors=True)
 
     def _connect(self) -> Connections:
-        """A connection to write, one to read, and one to move the log."""
+        """A connection to write, one to read, one to move the log, and one for the loop."""
         timeout = self._busy_timeout_s
         writing = connect(self.path, durability=self._durability, busy_timeout_s=timeout)
         opened = [writing]
         try:
-            for _ in range(2):
-                opened.append(connect_again(self.path, busy_timeout_s=timeout))
+            for patience_s in (timeout, timeout, 0.0):
+                opened.append(connect_again(self.path, busy_timeout_s=patience_s))
         except BaseException:
             for db in opened:
                 db.close()
             raise
-        return opened[0], opened[1], opened[2]
+        return opened[0], opened[1], opened[2], opened[3]
 
     async def _write(self, job: Callable[[Transaction], T]) -> T:
         """Have a job done; it is on the disk when this returns."""
@@ -152,6 +161,10 @@ class Engine:
         if self._reader is None:
             raise self._closed()
         return await self._reader.read(query)
+
+    def _glanced(self, query: Callable[[sqlite3.Connection], T]) -> T | NotNow:
+        """Ask the file at once, or NOT_NOW."""
+        return NOT_NOW if self._glance is None else self._glance.at(query)
 
     async def _known(self, recall: Callable[[], T | None]) -> T | None:
         """What memory holds, if no other process has written to the file since.

@@ -60,7 +60,9 @@ class Messages(Sessions):
         if count < 1:
             return ()
         entry = await self._known(lambda: self._recent.find(session_id))
-        if entry is None and count <= self._cached_lines:
+        if entry is not None:
+            self._recent.hits += 1
+        elif count <= self._cached_lines:
             entry = await self._entry(session_id)
         if entry is None:
             return await self._read(lambda db: _tail(db, session_id, count))

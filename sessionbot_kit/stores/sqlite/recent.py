@@ -73,6 +73,8 @@ class Recent:
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._ids: dict[SessionRef, str] = {}
         self._readings: set[Reading] = set()
+        self.hits = 0  # how often what was asked for was here
+        self.misses = 0
 
     def find(self, ref: SessionRef) -> Entry | None:
         """Find a session by any of its names, and count it as used."""

@@ -224,8 +224,12 @@ DIALOGS: Final = (
     "ALTER TABLE inbox ADD COLUMN kind TEXT NOT NULL DEFAULT 'message'",
 )
 
+# Who has talked lately, without a look at everybody who ever did.
+ACTIVITY: Final = ("CREATE INDEX sessions_by_activity ON sessions (last_activity)",)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     SESSIONS + CONVERSATIONS + TURNS + PEOPLE,
     DIALOGS,
+    ACTIVITY,
 )
 VERSION: Final = len(MIGRATIONS)

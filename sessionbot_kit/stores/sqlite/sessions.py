@@ -2,7 +2,9 @@
 
 import sqlite3
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -13,6 +15,7 @@ from sessionbot_kit.models import Session, SessionKey
 from sessionbot_kit.store import Loaded, NewSession, SessionRef, State, Stats
 from sessionbot_kit.stores.sqlite import rows
 from sessionbot_kit.stores.sqlite.engine import Engine
+from sessionbot_kit.stores.sqlite.glance import NOT_NOW
 from sessionbot_kit.stores.sqlite.loading import HAS_KEY, load, snapshot
 from sessionbot_kit.stores.sqlite.recent import Entry, loaded
 from sessionbot_kit.stores.sqlite.transaction import Head, Statement, Transaction
@@ -52,6 +55,7 @@ class Sessions(Engine):
     ) -> Session:
         """The session of this key, made if it is new, in one atomic step."""
         if (entry := await self._known(lambda: self._recent.find(key))) is not None:
+            self._recent.hits += 1
             return entry.current()
         at = now or self._clock()
         made = NewSession(key) if new is None else new
@@ -117,7 +121,9 @@ class Sessions(Engine):
         if states is not None:
             where.append(f"s.state IN ({', '.join('?' for _ in states)})")
             values.extend(states)
-        sql = f"{rows.SESSION} WHERE {' AND '.join(where)} ORDER BY s.seq DESC LIMIT ?"
+        # The + keeps SQLite from walking through all sessions in their order to find these.
+        order = "s.seq" if active_since is None else "+s.seq"
+        sql = f"{rows.SESSION} WHERE {' AND '.join(where)} ORDER BY {order} DESC LIMIT ?"
         return await self._list(sql, (*values, limit))
 
     async def due(self, now: datetime, *, limit: int = 500) -> list[Session]:
@@ -161,14 +167,21 @@ class Sessions(Engine):
                 by_interface,
             )
 
-        return await self._read(query)
+        return replace(await self._read(query), hits=self._recent.hits, misses=self._recent.misses)
 
     async def _entry(self, ref: SessionRef) -> Entry | None:
         if (entry := await self._known(lambda: self._recent.find(ref))) is not None:
+            self._recent.hits += 1
             return entry
+        self._recent.misses += 1
+        query = partial(snapshot, ref=ref, count=self._cached_lines)
+        if (seen := self._glanced(query)) is not NOT_NOW:
+            if seen is not None:
+                self._recent.keep(seen, ref)
+            return seen
         reading = self._recent.begin()
         try:
-            entry = await self._read(lambda db: snapshot(db, ref, self._cached_lines))
+            entry = await self._read(query)
         finally:
             self._recent.end(reading)
         if entry is not None:

@@ -11,7 +11,7 @@ from sessionbot_kit.errors import (
 )
 from sessionbot_kit.models import SessionKey
 from sessionbot_kit.store import Change, NewSession, Store
-from tests.store_people import NOON, at, becomes_true, key, line
+from sessionbot_kit.testing.store_people import NOON, at, becomes_true, key, line
 
 Place = Callable[[], Store]
 

@@ -6,7 +6,7 @@ import pytest
 
 from sessionbot_kit.errors import SessionUnknown, StoreConflict
 from sessionbot_kit.store import Change, Loaded, Memory, NewSession, Store, TokenRow
-from tests.store_people import NOON, at, heard, inbox, key, line, lines, summary
+from sessionbot_kit.testing.store_people import NOON, at, heard, inbox, key, line, lines, summary
 
 HASH = "ab" * 32
 

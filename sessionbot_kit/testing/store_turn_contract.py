@@ -14,9 +14,9 @@ from sessionbot_kit.errors import (
 )
 from sessionbot_kit.models import Media
 from sessionbot_kit.store import NewMessage, Store
-from tests.store_message_contract import MessageContract
-from tests.store_people import answer, at, heard, inbox, key, line, reply
-from tests.store_session_contract import Place
+from sessionbot_kit.testing.store_message_contract import MessageContract
+from sessionbot_kit.testing.store_people import answer, at, heard, inbox, key, line, reply
+from sessionbot_kit.testing.store_session_contract import Place
 
 
 class TurnContract(MessageContract):

@@ -1,5 +1,7 @@
 """What every store must do, as tests that anybody's store can be held to.
 
+    from sessionbot_kit.testing import StoreContract
+
     class TestMine(StoreContract):
         @pytest.fixture
         def place(self, tmp_path):
@@ -9,9 +11,9 @@
 to see what was kept, and twice at once to be two processes.
 """
 
-from tests.store_change_contract import ChangeContract
-from tests.store_session_contract import Place
-from tests.store_turn_contract import OutboxContract
+from sessionbot_kit.testing.store_change_contract import ChangeContract
+from sessionbot_kit.testing.store_session_contract import Place
+from sessionbot_kit.testing.store_turn_contract import OutboxContract
 
 __all__ = ["Place", "StoreContract"]
 

@@ -11,8 +11,8 @@ from sessionbot_kit.errors import (
 )
 from sessionbot_kit.models import Media
 from sessionbot_kit.store import Change, NewMessage, Store
-from tests.store_people import NOON, at, key, line, lines
-from tests.store_session_contract import Place, SessionContract
+from sessionbot_kit.testing.store_people import NOON, at, key, line, lines
+from sessionbot_kit.testing.store_session_contract import Place, SessionContract
 
 
 class MessageContract(SessionContract):
