@@ -4,7 +4,9 @@ import contextlib
 import json
 import logging
 import re
+import tracemalloc
 from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from sessionbot_kit.chunker import ANY_DOCUMENT, Chunker, Limits
-from sessionbot_kit.control import Ack, Control, Greeting, Leave, Refusal, Report, Terms
+from sessionbot_kit.control import MIB, Ack, Control, Greeting, Leave, Refusal, Report, Terms
 from sessionbot_kit.errors import LinkClosed
 from sessionbot_kit.frames import to_document
 from sessionbot_kit.link import Event
@@ -83,6 +85,30 @@ async def test_more_bytes_than_are_held_end_the_connection(
         await peer.how_it_ends()
         await nobody_else_notices(place)
     assert CASES["memory_bomb_100x1000x256K"]["expect"] == f"close({codes_in(caplog)[0]})"
+
+
+async def test_what_one_peer_leaves_unfinished_takes_no_more_memory_than_it_may() -> None:
+    limits = Limits(message_bytes=8 * MIB, held_bytes=8 * MIB, pending=1_000)
+    began = [frames(number, str(number), 100_000)[0] for number in range(1, 500)]  # 32 MB
+    async with hall(rules=Rules(limits=limits)) as place, raw_peer(place) as peer:
+        await peer.greet()
+        with traced_memory() as peak, contextlib.suppress(ConnectionClosed):
+            for data in began:
+                await peer.socket.send(data)
+        assert 4 * MIB < peak() < 12 * MIB  # the rest is on its way
+        await nobody_else_notices(place)
+
+
+@contextlib.contextmanager
+def traced_memory() -> Iterator[Callable[[], int]]:
+    """Afterwards, the most that was held at a time, in bytes."""
+    most = 0
+    tracemalloc.start()
+    try:
+        yield lambda: most
+    finally:
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
 
 
 async def test_a_flood_of_pings_ends_the_connection() -> None:
