@@ -47,6 +47,10 @@ fuzz: ## search long and at random: many examples a property, and the long tests
 	@VERB=fuzz PYTHON="$(PYTHON)" .ci/prepare test
 	@HYPOTHESIS_PROFILE=fuzz .venv/bin/python -m pytest -m "long or hypothesis" --timeout=1800 -o faulthandler_timeout=4000 $(ARGS)
 
+chaos: ## kill, freeze and cut a bot while people talk to it, and count what they get
+	@VERB=chaos PYTHON="$(PYTHON)" .ci/prepare test
+	@.venv/bin/python -m tests.chaos $(ARGS)
+
 mutants: ## break the pure modules on purpose and count what the tests notice
 	@VERB=mutants PYTHON="$(PYTHON)" .ci/prepare dev
 	@.venv/bin/python -m checks.mutants $(ARGS)
@@ -56,4 +60,4 @@ clean: ## remove .venv, caches and what the verbs left behind
 	rm -rf mutants htmlcov dist build .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help lab demo test check fix notebooks docs bench fuzz mutants clean
+.PHONY: help lab demo test check fix notebooks docs bench fuzz chaos mutants clean

@@ -92,6 +92,7 @@ class Answering:
 
     async def answer(self, row: InboxRow, *, attempt: int, alone: bool = False) -> None:
         """Run the turn of a row to its commit; LinkClosed when its kernel goes meanwhile."""
+        await self._ledger.room(row)
         dialog, own = await self._ledger.journals(row)
         if (do := self._without_plugin.get(row.kind)) is not None:
             return await do(row)
@@ -102,8 +103,7 @@ class Answering:
             return await self._finish(Round(row, journal=dialog))
         if row.kind == "message" and (text := await self._refusal(row.message)) is not None:
             return await self._finish(Round(row), text)
-        if not self._switchboard.staffed(row):
-            await self._wait_for_kernels(row)
+        await self.wait_for_kernels(row)
         if dialog is not None and own is None and self._is_answer(row, dialog):
             return await self._go_on(Round(row, dialog.plugin, dialog), attempt, alone)
         if own is not None:
@@ -111,7 +111,9 @@ class Answering:
         if self._is_cancel(row, dialog):
             text = NOTHING_TO_CANCEL if dialog is None else CANCELED
             return await self._finish_followed(Round(row, journal=dialog), text)
-        choice = self._switchboard.choose(row)
+        choice = await self._chosen(row)
+        if choice is None and self._switchboard.misses(row, None):
+            return await self._fail(Round(row), "the kernel that answers this is gone", NOT_HERE)
         if choice is None:
             log.info("nobody answers", extra={"turn": row.id, "session_id": row.session_id})
             return await self._finish_followed(Round(row))
@@ -148,8 +150,11 @@ class Answering:
 
     # Waiting for somebody to answer it
 
-    async def _wait_for_kernels(self, row: InboxRow) -> None:
+    async def wait_for_kernels(self, row: InboxRow) -> None:
+        """Return when a kernel is here for this row, if it needs one."""
         board = self._switchboard
+        if board.staffed(row) or row.kind in ("later", "expiry"):
+            return
         patience = self._clock.now() + timedelta(seconds=self._absent_s)
         while await before(self._clock, patience, board.changed, self._crew):
             if board.staffed(row):
@@ -158,6 +163,16 @@ class Answering:
             await self._ledger.notice(row, ABSENT, "wait")
         while not board.staffed(row):
             await board.changed.wait()
+
+    async def _chosen(self, row: InboxRow) -> Choice[Link] | None:
+        """Who answers; a kernel that has just died is waited for."""
+        board, choice = self._switchboard, self._switchboard.choose(row)
+        deadline = self._clock.now() + timedelta(seconds=self._plugin_absent_s)
+        while board.misses(row, choice) and self._clock.now() < deadline:
+            log.info("kernel is awaited", extra={"turn": row.id, "session_id": row.session_id})
+            await before(self._clock, deadline, board.changed, self._crew)
+            choice = board.choose(row)
+        return choice
 
     async def _go_on(self, round: Round, attempt: int, alone: bool) -> None:
         """Run a dialog's own plugin, once that is here."""

@@ -17,6 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from sessionbot_kit.bounds import Bounds
 from sessionbot_kit.channel import Channel, is_channel
 from sessionbot_kit.channels.loopback import Loopback
 from sessionbot_kit.courier import Patience
@@ -24,7 +25,8 @@ from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import PluginError, UsageError
 from sessionbot_kit.events import Feed, HouseEvent, Swapped
 from sessionbot_kit.gateway import Gateway
-from sessionbot_kit.kernel import PluginKernel
+from sessionbot_kit.hosts import HOSTS, Host, OwnLoop, OwnThread, Sync, Where, carried, hosted
+from sessionbot_kit.kernel import PluginKernel, here
 from sessionbot_kit.links.memory import memory_link
 from sessionbot_kit.logs import speak_up
 from sessionbot_kit.recording import Recording, What, is_draft
@@ -62,8 +64,10 @@ class Bot:
         watch_events: int = 1_000,
         dialog_expires_s: float = 86_400.0,
         clock: Clock | None = None,
+        bounds: Bounds | None = None,
         sections: Sections | None = None,
         pairing: Iterable[str] = (),
+        host: Where = "loop",
         record: What = "drafts",
         policy: SessionPolicy | None = None,
     ) -> None:
@@ -71,8 +75,11 @@ class Bot:
         self._wishes = {
             name: wish for name, wish in locals().items() if name not in ("self", "plugins")
         }
+        if host not in HOSTS:
+            raise UsageError(f"host={host!r} is no place for a bot; choose {' or '.join(HOSTS)}")
         self.name = name
         own = [plugin for plugin in plugins if is_channel(plugin)]
+        self.host: Host = OwnLoop() if host == "loop" else OwnThread(f"{name}'s thread")
         self.kernel = PluginKernel(
             *(plugin for plugin in plugins if plugin not in own),
             bot=name,
@@ -93,6 +100,7 @@ class Bot:
             "max_message_bytes": max_message_bytes,
             "dialog_expires_s": dialog_expires_s,
             "clock": clock,
+            "bounds": bounds,
             "policy": policy,
             "sections": sections,
             "pairing": tuple(pairing),
@@ -117,6 +125,7 @@ class Bot:
             "patience": Patience(**dict(settings.courier)),
             "max_message_bytes": settings.max_message_bytes,
             "watch_events": settings.queues.watch_events,
+            "bounds": settings.queues.bounds(),
             "sections": settings.plugins.sections(),
             "policy": SessionPolicy.of(settings.sessions.given()),
             "pairing": settings.pairing,
@@ -156,6 +165,19 @@ class Bot:
     def running(self) -> bool:
         return self._gateway is not None
 
+    @property
+    def sync(self) -> Any:
+        """The verbs of a bot without `await`; the bot has a thread of its own then."""
+        if not isinstance(self.host, OwnThread):
+            if self.running:
+                raise UsageError(
+                    f"{self.name} runs in a loop, which .sync would block; "
+                    'write await, or make it Bot(..., host="thread")'
+                )
+            self.host = OwnThread(f"{self.name}'s thread")
+        return Sync(self, self.host)
+
+    @hosted
     async def start(
         self, *, listen: int | None = None, host: str = "127.0.0.1", token: str | None = None
     ) -> Self:
@@ -175,6 +197,7 @@ class Bot:
         roster.enter(self)
         return self
 
+    @hosted
     async def _start(self, listen: int | None, host: str, token: str | None) -> None:
         async with self._door:
             was_running = self.running
@@ -216,6 +239,11 @@ class Bot:
 
     async def stop(self) -> None:
         """End: running turns have a moment, what is unanswered waits for the next start."""
+        await self.host.run(self._stop())
+        if isinstance(self.host, OwnThread):
+            self.host.end()
+
+    async def _stop(self) -> None:
         async with self._door:
             self._stays = False
             roster.leave(self)
@@ -228,16 +256,33 @@ class Bot:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.stop()
 
+    @hosted
     async def hear(self, content: str, *, user: str = "you", chat: str | None = None) -> list[str]:
         """Say something to the bot as `user` and return what it answers.
 
         A bot that is not running starts for this one message, and remembers it all the same.
         """
+        self._refuse_within(user, chat or user)
         async with self._awake():
             receipt = await self.loopback.hear(content, user=user, chat=chat)
             await self.gateway.settle(receipt)
             return self.loopback.answers(receipt)
 
+    def _refuse_within(self, user: str, chat: str) -> None:
+        """A session has one turn at a time: what a turn says there waits for that turn's end."""
+        turn = here.get()
+        if turn is None:
+            return
+        message = turn.message
+        if (message.channel_type, message.channel_id, message.sender_id) == (
+            self.loopback.meta.id, chat, user
+        ):  # fmt: skip
+            raise UsageError(
+                f"{turn.plugin} calls bot.hear for {user} while it answers {user}, and would wait "
+                "for itself; return what is to be said, or call the other plugin's function"
+            )
+
+    @hosted
     async def add(self, plugin: Declared) -> None:
         """Join a plugin, or swap it in for the one that has its id; it serves the next message.
 
@@ -253,6 +298,7 @@ class Bot:
             raise
         self._tell_swapped(id, plugin.meta.version, before)
 
+    @hosted
     async def remove(self, id: str) -> None:
         """Take a plugin out; the turns that run on it end first."""
         before = self._version(id)
@@ -261,7 +307,7 @@ class Bot:
 
     def watch(self, session: str | None = None) -> AsyncIterator[HouseEvent]:
         """What happens to messages from now on: Received, Offered, Said, Failed, Sent."""
-        return self.feed.watch(session)
+        return carried(self.host, self.feed.watch(session))
 
     def recordings(self, plugin: str) -> tuple[Recording, ...]:
         """What was recorded of each version of a plugin, the oldest first.
@@ -270,6 +316,7 @@ class Bot:
         """
         return self.kernel.recorder.recordings(plugin)
 
+    @hosted
     async def settle(self) -> None:
         """Wait until everything that was heard is answered and sent."""
         if self.running:

@@ -113,8 +113,8 @@ def supports(channel: HasMeta, verb: Verb) -> bool:
 
 
 def is_channel(plugin: object) -> bool:
-    """Whether a plugin belongs on the gateway's side of the house."""
+    """Whether a plugin belongs on the gateway's side of the house: a channel, or an observer."""
     meta = getattr(plugin, "meta", None)
     if not isinstance(meta, PluginMeta) or "chat.message" in meta.implements:
         return False
-    return bool({"session.receive", "session.send"} & set(meta.implements))
+    return any(point.startswith("session.") for point in meta.implements)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from sessionbot_kit.bounds import Bounds
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import StoreError
 from sessionbot_kit.events import Failed, Feed, Sent
@@ -50,6 +51,7 @@ class Courier:
         send: Send,
         feed: Feed,
         patience: Patience | None = None,
+        bounds: Bounds | None = None,
         *,
         most_per_s: Mapping[str, float] | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -64,13 +66,26 @@ class Courier:
         self._known: set[str] = set()  # in a lane, or sent and not yet marked
         self._strange: set[str] = set()  # in the outbox at the last look, and not known
         self._lanes: dict[Lane, deque[OutboxRow]] = {}
+        self._bounds = bounds or Bounds()
+        self._waiting = 0
+        self._room: asyncio.Future[None] | None = None  # somebody waits until there is some
         self._empty: dict[Lane, asyncio.Event] = {}
         self._recent: dict[str, tuple[str, ...]] = {}  # may not be in the store yet
         self._unmarked = 0  # sent, and not written down yet
         self._marked: asyncio.Event | None = None
 
+    async def room(self, lane: Lane) -> None:
+        """Wait while too many replies wait; a chat that has none waiting always has room."""
+        while (rows := self._lanes.get(lane)) is not None and (
+            len(rows) >= self._bounds.replies_per_chat or self._waiting >= self._bounds.replies
+        ):
+            if self._room is None or self._room.done():
+                self._room = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._room)
+
     def post(self, row: OutboxRow) -> None:
         """Take a reply over, behind those that wait for the same chat."""
+        self._waiting += 1
         self._known.add(row.id)
         lane = lane_of(row.message)
         if (rows := self._lanes.get(lane)) is not None:
@@ -132,10 +147,17 @@ class Courier:
                 with correlated(_turn(rows[0]), session_id=rows[0].session_id):
                     await self._deliver(rows[0])
                 rows.popleft()
+                self._make_room(1)
         finally:
             del self._lanes[lane]
+            self._make_room(len(rows))
             if (empty := self._empty.pop(lane, None)) is not None:
                 empty.set()
+
+    def _make_room(self, count: int) -> None:
+        self._waiting -= count
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
 
     async def _deliver(self, row: OutboxRow) -> None:
         for attempt in range(row.attempts + 1, self._patience.tries + 1):

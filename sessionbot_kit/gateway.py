@@ -13,7 +13,7 @@ import logging
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -21,7 +21,8 @@ from typing import Any, Final, Self
 
 from sessionbot_kit.answering import Answering
 from sessionbot_kit.backoff import Backoff
-from sessionbot_kit.channel import Channel, Receipt, Signal, Status, Verb, is_channel
+from sessionbot_kit.bounds import Bounds
+from sessionbot_kit.channel import Channel, Receipt, Signal, Status, Verb, supports
 from sessionbot_kit.courier import Courier, Patience, lane_of
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.drafts import Drafts
@@ -30,6 +31,7 @@ from sessionbot_kit.events import Feed, HouseEvent, Received, Signaled
 from sessionbot_kit.flood import Flood
 from sessionbot_kit.ids import new_id
 from sessionbot_kit.intake import take_in
+from sessionbot_kit.keeper import Keeper
 from sessionbot_kit.ledger import Ledger
 from sessionbot_kit.link import Event, Link
 from sessionbot_kit.logs import correlated
@@ -37,7 +39,7 @@ from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult, 
 from sessionbot_kit.outlet import Outlet
 from sessionbot_kit.pairing import Pairing
 from sessionbot_kit.reception import Reception
-from sessionbot_kit.registry import Registry, Sections
+from sessionbot_kit.registry import Registry, Sections, call
 from sessionbot_kit.routes import Route
 from sessionbot_kit.session_plugin import SessionPlugin
 from sessionbot_kit.sessions import Janitor, SessionManager, SessionPolicy
@@ -76,6 +78,7 @@ class Gateway:
         absent_s: float = 10.0,
         plugin_absent_s: float = 30.0,
         dialog_expires_s: float = 86_400.0,
+        bounds: Bounds | None = None,
         look_every_s: float = LOOK_EVERY_S,
         sections: Sections | None = None,
         pairing: Iterable[str] = (),
@@ -93,6 +96,7 @@ class Gateway:
         self._window = window
         self._drain_s = drain_s
         self._patience = patience
+        self._bounds = bounds or Bounds()
         self._max_message_bytes = max_message_bytes
         self._clock = clock or SystemClock()
         policy = replace(policy or SessionPolicy(), bot=bot, clock=self._clock.now)
@@ -106,6 +110,7 @@ class Gateway:
         self._dialog_expires_s = dialog_expires_s
         self._doors = Crew("channels")
         self._drafts = Drafts()
+        self._kept = Crew("kernels")
         self._lease: Lease | None = None
         self._outlets: dict[str, Outlet] = {}
 
@@ -117,13 +122,21 @@ class Gateway:
         self._outlets = {
             channel.meta.id: Outlet(channel)
             for channel in self.channels.all_plugins()
-            if is_channel(channel)
+            if supports(channel, "send") or supports(channel, "receive")
+        }
+        self._observers = {
+            point: [
+                (id, getattr(plugin, method))
+                for id, plugin, method in self.channels.get_implementations(point)
+            ]
+            for point in ("session.on_receive", "session.on_send")
         }
         self.courier = Courier(
             self.store,
             self._send,
             self.feed,
             self._patience,
+            self._bounds,
             most_per_s={id: most for id, out in self._outlets.items() if (most := out.max_per_s)},
         )
         self.timers = Timers(self.store, self._clock, lambda row: self.turns.add(row))
@@ -151,7 +164,14 @@ class Gateway:
             forget=partial(self.sessions.clear_messages, include_summaries=True),
             refusal=self.pairing.refusal,
         )
-        self.turns = Turns(self.store, answering, self.feed, self._clock, after=self.summaries.look)
+        self.turns = Turns(
+            self.store,
+            answering,
+            self.feed,
+            self._clock,
+            self._bounds,
+            after=self.summaries.look,
+        )
         for channel in self.channels.all_plugins():
             if (keep_in := getattr(channel, "keep_in", None)) is not None:
                 keep_in(self.store)  # a platform of our own, whose pages lie with the rest
@@ -190,10 +210,13 @@ class Gateway:
         await self.timers.stop()
         await self.turns.stop(drain_s=drain_s if self.routes() else 0.0)
         await self.summaries.stop()
+        await self._kept.stop()
         await self.reception.close()
         await self.shadows.close()
         await self.courier.stop(drain_s=drain_s)
         await self._drafts.stop()
+        for outlet in self._outlets.values():
+            outlet.close()
         await self.channels.stop()
 
     async def __aenter__(self) -> Self:
@@ -213,6 +236,7 @@ class Gateway:
             )
         self.sessions.policy.limits.check_media(message.media)
         session = await self._session(self._key(message))
+        await self.turns.room(session.id)
         row = InboxRow(id=new_id(), session_id=session.id, message=message)
         if not await self.store.accept(row):
             log.info("second copy dropped", extra={"message_id": message.id, "turn": row.id})
@@ -222,6 +246,7 @@ class Gateway:
         with correlated(row.id, private=[message.content], session_id=session.id):
             log.info("message received", extra={"channel": message.channel_type})
         self.turns.add(row, refusal=self._flood.refusal(session.id, message.channel_type))
+        self._observe("session.on_receive", message)
         return Receipt(row.id, session.id, lane_of(message))
 
     async def signal(self, signal: Signal) -> None:
@@ -264,6 +289,20 @@ class Gateway:
         if token is None and tokens is not None and not await tokens.list():
             tokens = None
         return await self.reception.open(host=host, port=port, tokens=tokens, **options)
+
+    def keep(self, command: Sequence[str], *, name: str, backoff: Backoff | None = None) -> Keeper:
+        """Run a plugin kernel as a process: again when it ends, and killed when it hangs.
+
+        The kernel introduces itself by `name`; "{url}" in its command becomes our address.
+        """
+        if self.reception.port is None:
+            raise UsageError("a kernel in a process needs a port to call; await listen() first")
+        url = f"ws://127.0.0.1:{self.reception.port}"
+        words = [word.replace("{url}", url) for word in command]
+        backoff = backoff or Backoff(random.random)
+        keeper = Keeper(self.switchboard, words, name=name, backoff=backoff)
+        self._kept.start(keeper.run(), f"kernel {name}")
+        return keeper
 
     async def settle(self, receipt: Receipt | None = None) -> None:
         """Wait until a message, or everything, is answered and its replies are with the channel."""
@@ -319,10 +358,17 @@ class Gateway:
                 error=f"no channel {message.channel_type} that can send; add it to channels=[...]",
             )
         if message.act is None:
-            settled = await self._drafts.settle(message)
-            return settled or await outlet.send(message)
+            result = await self._drafts.settle(message) or await outlet.send(message)
+            if result:
+                self._observe("session.on_send", message)
+            return result
         targets = await self.courier.ids_of(message.act.target)
         return await outlet.send(message, (message.act.target,) if targets is None else targets)
+
+    def _observe(self, point: str, message: IncomingMessage | OutgoingMessage) -> None:
+        """Show a message to those who asked for it; they change nothing and delay nobody."""
+        for id, method in self._observers[point]:
+            self._doors.start(self._try(partial(call, method, message)), f"{point} {id}")
 
     async def _transfer(self, session: str, channel: str, address: str | None) -> SessionKey:
         if (outlet := self._outlets.get(channel)) is None or outlet.mute:

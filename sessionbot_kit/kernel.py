@@ -13,6 +13,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, Self
 
@@ -29,6 +30,9 @@ from sessionbot_kit.runner import Runner
 from sessionbot_kit.tables import Table
 
 log = logging.getLogger(__name__)
+
+# The turn that runs here, for those who must not wait for its end from within it.
+here: ContextVar[Offer | None] = ContextVar("here", default=None)
 
 
 class PluginKernel:
@@ -67,6 +71,7 @@ class PluginKernel:
             await self.registry.start(self._sections)
             for plugin in self.registry.all_plugins():
                 self.recorder.begin(plugin)
+            self._warn_of_defaults()
         return self
 
     async def stop(self) -> None:
@@ -103,6 +108,7 @@ class PluginKernel:
             self.recorder.begin(plugin, self.registry.handed.get(plugin.meta.id))
             if old is not None:
                 self._retire(old)
+            self._warn_of_defaults()
             await self._announce()
 
     async def remove(self, id: str) -> None:
@@ -178,6 +184,7 @@ class PluginKernel:
         offer = turn.offer
         plugin = turn.plugin = self.registry.get_plugin(offer.plugin)
         self._turns.add(turn)
+        here.set(offer)
         try:
             result = await self._runner.run(plugin, offer, turn)
         finally:
@@ -208,6 +215,20 @@ class PluginKernel:
                 await self.registry.retire(old)
 
         self._retiring.start(wait_and_stop(), f"plugin {old.meta.id}")
+
+    def _warn_of_defaults(self) -> None:
+        """Say who is never asked because another plugin takes what is left over, too."""
+        takers = [route for route in self.registry.routes() if route.default]
+        if len(takers) > 1:
+            first, *others = sorted(takers, key=lambda route: (route.priority, route.plugin))
+            log.warning(
+                "several default plugins",
+                extra={
+                    "answers": first.plugin,
+                    "never_asked": ", ".join(route.plugin for route in others),
+                    "fix": "give all but one a prefix, or a lower priority to the one you mean",
+                },
+            )
 
     async def _announce(self) -> None:
         for link, role in list(self._links.items()):

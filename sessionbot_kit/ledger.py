@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from sessionbot_kit.courier import Courier
+from sessionbot_kit.courier import Courier, lane_of
 from sessionbot_kit.errors import StoreConflict
 from sessionbot_kit.ids import new_id
 from sessionbot_kit.journal import Journal, Later, Progress, taken_back
@@ -76,6 +76,10 @@ class Ledger:
         dialog = next((journal for journal in found if journal.open), None)
         own = next((journal for journal in found if journal.id == row.id), None)
         return dialog, own if own is not dialog else None
+
+    async def room(self, row: InboxRow) -> None:
+        """Wait until another reply to this chat has room."""
+        await self._courier.room(lane_of(row.message))
 
     async def notice(self, row: InboxRow, text: str, name: str) -> None:
         """Tell the person something once, while the row still waits for its answer."""

@@ -69,7 +69,8 @@ class Pairing:
         channel, user = message.channel_type, message.sender_id
         if not {EVERYWHERE, channel} & self._channels:
             return None
-        pair = await self._pair(f"{channel}/{user}")
+        stranger = Pair(channel, user, message.sender_name, "waiting", _code(), "")
+        pair = await self._pair(stranger)
         if pair is not None and pair.state == "approved":
             return None
         now = self._now()
@@ -78,7 +79,7 @@ class Pairing:
         if pair is None or now - datetime.fromisoformat(pair.since) > GOOD_FOR:
             if await self._full():
                 return ""  # strangers must not fill the disk
-            pair = Pair(channel, user, message.sender_name, "waiting", _code(), now.isoformat())
+            pair = replace(stranger, since=now.isoformat())
         elif now - datetime.fromisoformat(pair.told) < TOLD_AGAIN:
             return ""
         await self._keep(replace(pair, told=now.isoformat()))
@@ -86,7 +87,13 @@ class Pairing:
 
     async def list(self) -> list[Pair]:
         """Everybody, those who wait first."""
-        found = [_read(value) for value in (await self._store.memories(ALL, self._bot)).values()]
+        found = []
+        for value in (await self._store.memories(ALL, self._bot)).values():
+            pair = _read(value)
+            if await self._pair(pair) is None:  # the person was erased
+                await self._store.remember(Memory(ALL, self._bot, pair.key, None))
+            else:
+                found.append(pair)
         order = {"waiting": 0, "approved": 1, "rejected": 2}
         return sorted(found, key=lambda pair: (order[pair.state], pair.since))
 
@@ -102,7 +109,7 @@ class Pairing:
         """Make a stranger of somebody: by his code, or as channel/user."""
         pair = await self._named(name)
         await self._store.remember(
-            Memory(ONE, self._owner(pair.key), "pair", None), Memory(ALL, self._bot, pair.key, None)
+            Memory(ONE, pair.user, self._name(pair), None), Memory(ALL, self._bot, pair.key, None)
         )
         return pair
 
@@ -127,19 +134,20 @@ class Pairing:
                 await self.revoke(pair.key)
         return sum(pair.since >= oldest for pair in waiting) >= self._most
 
-    async def _pair(self, key: str) -> Pair | None:
-        found = (await self._store.memories(ONE, self._owner(key))).get("pair")
+    async def _pair(self, like: Pair) -> Pair | None:
+        """What is known of a person, in the row that is erased with him."""
+        found = (await self._store.memories(ONE, like.user)).get(self._name(like))
         return None if found is None else _read(found)
 
     async def _keep(self, pair: Pair) -> None:
         value = asdict(pair)
         await self._store.remember(
-            Memory(ONE, self._owner(pair.key), "pair", value),
+            Memory(ONE, pair.user, self._name(pair), value),
             Memory(ALL, self._bot, pair.key, value),
         )
 
-    def _owner(self, key: str) -> str:
-        return f"{self._bot}/{key}"
+    def _name(self, pair: Pair) -> str:
+        return f"{self._bot}/{pair.channel}"
 
 
 def _code() -> str:

@@ -10,8 +10,8 @@ was over; while a cell blocks, nobody in the same loop can say so.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
 
 BEAT_S: Final = 0.2
 LIMIT_S: Final = 1.0
@@ -22,7 +22,7 @@ class Pulse:
 
     def __init__(
         self,
-        report: Callable[[float], Awaitable[None]],
+        report: Callable[[float], Coroutine[Any, Any, None]],
         *,
         limit_s: float = LIMIT_S,
         clock: Callable[[], float] = time.monotonic,

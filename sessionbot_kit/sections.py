@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from sessionbot_kit.bounds import Bounds
 from sessionbot_kit.secrecy import reveal
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -53,6 +54,16 @@ class Queues(Section):
     """What may wait inside the house."""
 
     watch_events: Count = Field(1_000, description="Events that a slow view may lag behind")
+    turns_per_session: Count = Field(1_000, description="Messages of a session without an answer")
+    turns: Count = Field(10_000, description="Messages without an answer, before channels wait")
+    replies_per_chat: Count = Field(
+        1_000, description="Replies that a chat's channel has not taken"
+    )
+    replies: Count = Field(10_000, description="Replies that no channel has taken, in all")
+
+    def bounds(self) -> Bounds:
+        """What of this the gateway keeps to."""
+        return Bounds(self.turns_per_session, self.turns, self.replies_per_chat, self.replies)
 
 
 class Log(Section):

@@ -15,17 +15,19 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Literal
 
 from sessionbot_kit.errors import LinkClosed
 from sessionbot_kit.link import Hello, Link, Offer, Result, Step, Stepped
-from sessionbot_kit.routes import Choice, Route, choose
+from sessionbot_kit.routes import Choice, Route, choose, first_word
 from sessionbot_kit.store import InboxRow
 
 log = logging.getLogger(__name__)
 
 GRACE_S: Final = 15.0  # how much longer than its own deadline a kernel may be silent
 AWAY_S: Final = 2.0  # how long a kernel with a turn may be cut off before others get that turn
+MISSED_S: Final = 60.0  # how long a kernel that died is expected back
+MAX_MISSING: Final = 100
 
 
 class KernelLeft(LinkClosed):
@@ -39,6 +41,7 @@ class Switchboard:
         self._kernels: dict[Link, Kernel] = {}
         self._out: dict[str, Out] = {}
         self._changed = asyncio.Event()
+        self._missing: deque[tuple[float, Hello]] = deque(maxlen=MAX_MISSING)
 
     def staffed(self, row: InboxRow) -> bool:
         """Whether any kernel is here for the session of this message."""
@@ -56,6 +59,10 @@ class Switchboard:
             self._kernels[link] = Kernel(hello)
         else:
             kernel.hello = hello
+        here = {route.plugin for route in hello.routes}
+        for missed in list(self._missing):
+            if here.issuperset(route.plugin for route in missed[1].routes):
+                self._missing.remove(missed)
         self._note_change()
         log.info("kernel joined", extra={"kernel": hello.kernel, "routes": len(hello.routes)})
 
@@ -67,6 +74,8 @@ class Switchboard:
             if out.link is link:
                 out.fail(gone(f"the kernel on {link.name} has gone"))
         if kernel is not None:
+            if not politely:
+                self._missing.append((asyncio.get_running_loop().time(), kernel.hello))
             kernel.close(gone(f"the kernel on {link.name} has gone"))
             self._note_change()
             log.info("kernel left", extra={"kernel": kernel.hello.kernel})
@@ -85,6 +94,22 @@ class Switchboard:
         return choose(
             row.message.content, self._served(row, only=False), first=self._served(row, only=True)
         )
+
+    def misses(self, row: InboxRow, choice: Choice[Link] | None) -> bool:
+        """Whether a kernel that would have answered this died a moment ago, and may come back."""
+        word, now = first_word(row.message.content)[0], asyncio.get_running_loop().time()
+        if choice is not None and word in choice.route.prefixes:
+            return False
+        for since, hello in self._missing:
+            scope = hello.only
+            if now - since > MISSED_S or (
+                scope is not None and not scope.fits(row.message, row.session_id)
+            ):
+                continue
+            for route in hello.routes:
+                if word in route.prefixes or (route.default and choice is None):
+                    return True
+        return False
 
     def who_serves(self, plugin: str, row: InboxRow) -> tuple[Link, Route] | None:
         """Who has this plugin, for the session of this message."""
@@ -137,6 +162,21 @@ class Switchboard:
         kernel = self._kernels.get(link)
         return kernel.hello.kernel if kernel is not None else link.name
 
+    def state_of(self, name: str) -> Literal["here", "silent", "cut off", "not here"]:
+        """How the kernel of this name is; the best of them, if there are several."""
+        named = [(link, kernel) for link, kernel in self._kernels.items() if kernel.is_named(name)]
+        if any(not _is_away(link, kernel) for link, kernel in named):
+            return "here"
+        if any(kernel.silent for _, kernel in named):
+            return "silent"
+        return "cut off" if named else "not here"
+
+    def forget(self, name: str) -> None:
+        """The kernel of this name is known to be dead: nobody needs to wait for it."""
+        for link, kernel in list(self._kernels.items()):
+            if kernel.is_named(name):
+                self.leave(link)
+
     def routes(self, row: InboxRow | None = None) -> list[Route]:
         """What is served, to everybody or in the session of a message."""
         if row is None:
@@ -170,6 +210,9 @@ class Kernel:
         self._out = 0
         self._alone = False
         self._queue: deque[tuple[bool, asyncio.Future[None]]] = deque()
+
+    def is_named(self, name: str) -> bool:
+        return self.hello.kernel == name
 
     async def enter(self, alone: bool) -> None:
         """Wait for a place: any number side by side, or one alone; first come, first served."""

@@ -17,8 +17,9 @@ from datetime import timedelta
 from typing import Final
 
 from sessionbot_kit.answering import Answering
+from sessionbot_kit.bounds import Bounds
 from sessionbot_kit.crew import Crew
-from sessionbot_kit.errors import LinkClosed, StaleLease, StoreConflict, StoreError
+from sessionbot_kit.errors import LinkClosed, RateLimited, StaleLease, StoreConflict, StoreError
 from sessionbot_kit.events import Failed, Feed
 from sessionbot_kit.logs import correlated
 from sessionbot_kit.store import InboxRow, Store
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT_S: Final = 0.1
 LONGEST_WAIT_S: Final = 30.0
+RETRY_S: Final = 10.0
 
 ALONE_FROM: Final = 2  # the second time that it is offered again
 DEATHS_ALONE: Final = 3
@@ -51,6 +53,7 @@ class Turns:
         answering: Answering,
         feed: Feed,
         clock: Clock,
+        bounds: Bounds,
         *,
         after: Callable[[str], None] = lambda session_id: None,
     ) -> None:
@@ -61,6 +64,23 @@ class Turns:
         self._after = after
         self._crew = Crew("turns")
         self._queues: dict[str, _Queue] = {}
+        self._bounds = bounds
+        self._waiting = 0
+        self._room: asyncio.Future[None] | None = None  # somebody waits until there is some
+
+    async def room(self, session_id: str) -> None:
+        """Wait while too many turns wait in all; refuse one more of a session with too many."""
+        while self._waiting >= self._bounds.turns:
+            if self._room is None or self._room.done():
+                self._room = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._room)
+        queue = self._queues.get(session_id)
+        if queue is not None and len(queue.rows) >= self._bounds.turns_per_session:
+            raise RateLimited(
+                f"{len(queue.rows):,} messages of this session wait for their answers; "
+                "send this one again when some are answered",
+                retry_after=RETRY_S,
+            )
 
     def take_up(self, rows: Iterable[InboxRow], *, crashed: bool) -> None:
         """Go on with what was left; after a crash, the first of each session may be the reason."""
@@ -69,6 +89,7 @@ class Turns:
 
     def add(self, row: InboxRow, *, suspect: bool = False, refusal: str | None = None) -> None:
         """Answer a row after those that its session has waiting; a refused one is not run."""
+        self._waiting += 1
         queue = self._queues.get(row.session_id)
         begins = queue is None
         if queue is None:
@@ -95,7 +116,12 @@ class Turns:
         self._queues.clear()
 
     def __len__(self) -> int:
-        return sum(len(queue.rows) for queue in self._queues.values())
+        return self._waiting
+
+    def _make_room(self, count: int) -> None:
+        self._waiting -= count
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
 
     async def _work(self, session_id: str, queue: _Queue) -> None:
         try:
@@ -108,11 +134,13 @@ class Turns:
                 except Exception:  # a turn is a boundary: the next message must be answered
                     log.exception("turn broke off", extra={"turn": row.id})
                 queue.rows.popleft()
+                self._make_room(1)
                 queue.refused.pop(row.id, None)
                 self._after(session_id)
                 queue.suspect = False
         finally:
             del self._queues[session_id]
+            self._make_room(len(queue.rows))
             if queue.empty is not None and not queue.empty.done():
                 queue.empty.set_result(None)
 
@@ -127,6 +155,8 @@ class Turns:
                 if died:
                     if row.attempts >= ALONE_FROM + DEATHS_ALONE - 1:
                         return await self._answering.set_aside(row)
+                    # One that waits for a kernel has killed nobody, however often we die.
+                    await self._answering.wait_for_kernels(row)
                     row = replace(row, attempts=await self._store.attempt(row.id))
                     died = False
                 tries += 1

@@ -4,7 +4,9 @@ python -m tests.kernel_child ws://127.0.0.1:PORT NAME [TIME-OUT]
 """
 
 import asyncio
+import os
 import sys
+import time
 
 from sessionbot_kit import Chat, PluginKernel, plugin
 
@@ -20,7 +22,15 @@ async def main(url: str, name: str, turn_timeout_s: str = "30") -> None:
         chat.vars["n"] = int(str(chat.vars.get("n", 0))) + 1
         return f"{name}: {chat.vars['n']}"
 
-    kernel = PluginKernel(trip, count, name=name, turn_timeout_s=float(turn_timeout_s))
+    @plugin("!hang")
+    async def hang() -> None:
+        time.sleep(3600)  # noqa: ASYNC251 - in C, where nothing can be thrown into it
+
+    @plugin("!die")
+    async def die() -> None:
+        os._exit(3)
+
+    kernel = PluginKernel(trip, count, hang, die, name=name, turn_timeout_s=float(turn_timeout_s))
     await kernel.attach(url)
     await asyncio.Event().wait()
 

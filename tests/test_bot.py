@@ -298,3 +298,35 @@ def test_a_class_is_no_function_to_decorate() -> None:
 
         @plugin("!tarot")
         class Tarot: ...
+
+
+async def test_a_plugin_that_talks_to_its_own_person_is_told_that_it_would_wait_for_itself() -> (
+    None
+):
+    told: list[str] = []
+
+    @plugin("!again")
+    async def again(message: IncomingMessage) -> str:
+        try:
+            await bot.hear("!echo hello", user="ada")
+        except KitError as error:
+            told.append(str(error))
+        return ", ".join(await bot.hear("!echo hello", user="eve"))
+
+    async with Bot(again, echo) as bot:
+        assert await bot.hear("!again", user="ada") == ["hello"]
+        assert await bot.hear("!echo fine", user="ada") == ["fine"]
+    (sentence,) = told
+    assert sentence.startswith("again calls bot.hear for ada while it answers ada, and would wait")
+
+
+async def test_of_two_default_plugins_it_is_said_which_one_answers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def never() -> str:
+        return "never"
+
+    async with Bot(plugin(id="b")(never), plugin(id="a")(lambda: "a")) as bot:
+        assert await bot.hear("hello") == ["a"]
+    (record,) = [one for one in caplog.records if one.message == "several default plugins"]
+    assert (vars(record)["answers"], vars(record)["never_asked"]) == ("a", "b")

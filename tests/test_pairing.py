@@ -111,3 +111,13 @@ def test_the_commands_list_and_decide(tmp_path: Path, capsys: Printed) -> None:
         assert capsys.readouterr().out == f"ada (loopback/ada) {said}.\n"
     assert main(["pairing", "approve", code, "--store", store]) == 2
     assert "see sessionbot pairing list" in capsys.readouterr().err
+
+
+async def test_a_person_who_is_erased_is_a_stranger_again_and_in_no_list(stranger: Person) -> None:
+    (hello,) = await stranger.says("hello?")
+    pairing = await pairing_of(stranger)
+    await pairing.approve(code_in(hello))
+    await (await stranger.bot()).gateway.store.erase("ada")
+    assert await pairing.list() == []
+    (again,) = await stranger.says("!echo hello")
+    assert code_in(again) != code_in(hello)

@@ -22,7 +22,6 @@ from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
 from sessionbot_kit.backoff import Backoff
-from sessionbot_kit.control import FRAGMENT_BYTES
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import UsageError
 from sessionbot_kit.ids import new_id
@@ -32,6 +31,7 @@ from sessionbot_kit.links.websocket.link import WebSocketLink, warn_if_slow
 from sessionbot_kit.links.websocket.rules import (
     BINARY,
     FINAL_CODES,
+    STEP_BYTES,
     TEXT,
     VIOLATIONS,
     Rules,
@@ -69,7 +69,7 @@ class ClientLink(WebSocketLink):
             raise UsageError(f"{url!r} is not a WebSocket address; write ws://host:port")
         subprotocol = BINARY if codec == "binary" else TEXT
         lanes = Lanes(
-            step=FRAGMENT_BYTES if codec == "binary" else 1,
+            step=STEP_BYTES if codec == "binary" else 1,
             max_messages=rules.outbox_messages,
             max_bytes=rules.outbox_bytes,
         )
@@ -152,7 +152,7 @@ class ClientLink(WebSocketLink):
             ping_timeout=rules.ping_timeout_s,
             close_timeout=rules.close_timeout_s,
             max_size=rules.limits.frame_bytes,
-            write_limit=FRAGMENT_BYTES,
+            write_limit=STEP_BYTES,
             create_connection=ClientSocket,
         ) as socket:
             assert isinstance(socket, ClientSocket)
