@@ -253,7 +253,7 @@ def test_a_cell_that_fails_is_seen_and_ends_the_run(visit: Visit) -> None:
 def test_run_all_shows_in_jupyterlab_what_is_saved(visit: Visit, path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     expected = saved_lines(notebook)
-    assert len(expected) > 3
+    assert len(expected) > 2  # there is something to compare
     visit.run(notebook, path.name)
     shown = visit.outputs()
     assert visit.page.evaluate(FAILED) == []

@@ -122,9 +122,8 @@ def install_and_ask(folder: Path) -> None:
     elsewhere = folder / "elsewhere"  # where no folder has plugins
     elsewhere.mkdir()
     sessionbot = folder / "venv" / "bin" / "sessionbot"
-    assert "sessionbot_pizza.pizza:pizza" in " ".join(
-        run(sessionbot, "plugins", cwd=elsewhere).split()
-    )
+    listed = run(sessionbot, "plugins", "list", "--json", cwd=elsewhere)
+    assert "entry point sessionbot_pizza.pizza:pizza" in listed
     assert run(sessionbot, "say", "!pizza", cwd=elsewhere) == "Small or large?\n"
     assert run(sessionbot, "say", "large", cwd=elsewhere) == "Large pizza 1 is in oven 1.\n"
     assert "1 passed" in run(python, "-m", "pytest", "-q", cwd=folder / "pkg")
