@@ -55,13 +55,14 @@ def chat() -> Result:
 
 async def handle_link(link: Link) -> None:
     """Handle every frame; answer events, and delete the files that came."""
-    async for frame in link:
-        if isinstance(frame, Event):
-            await link.send(frame)
-        elif isinstance(frame, Result):
-            for media in frame.replies[0].media:
-                if media.path is not None:
-                    media.path.unlink()
+    async with asyncio.TaskGroup() as group:
+        async for frame in link:
+            if isinstance(frame, Event):
+                await link.send(frame)
+            elif isinstance(frame, Result):
+                for media in frame.replies[0].media:
+                    if media.path is not None:  # it takes the disk 10 ms to forget 60 MB
+                        group.create_task(asyncio.to_thread(media.path.unlink))
 
 
 async def handle_raw(socket: ServerConnection) -> None:

@@ -19,7 +19,7 @@ from sessionbot_kit.errors import KitError
 from sessionbot_kit.extension import Plugin, PluginMeta, plugin
 from sessionbot_kit.gateway import Gateway
 from sessionbot_kit.kernel import PluginKernel
-from sessionbot_kit.models import IncomingMessage, Media, OutgoingMessage
+from sessionbot_kit.models import IncomingMessage, Media, OutgoingMessage, SendResult
 from sessionbot_kit.sessions import SessionManager
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ __all__ = [
     "PluginKernel",
     "PluginMeta",
     "Reassembler",
+    "SendResult",
     "SessionManager",
     "Settings",
     "enable_nesting",

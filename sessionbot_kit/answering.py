@@ -18,10 +18,11 @@ from typing import Any, Final
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import KitError, SessionError, UsageError
 from sessionbot_kit.events import Asked, Failed, Feed, Offered, Said, Stepped
+from sessionbot_kit.extension import CANCEL
 from sessionbot_kit.journal import Journal, Progress
 from sessionbot_kit.ledger import Ledger, Round, is_about
 from sessionbot_kit.link import Link, Live, Offer, Result, Step
-from sessionbot_kit.models import Act, OutgoingMessage, SessionKey
+from sessionbot_kit.models import Act, IncomingMessage, OutgoingMessage, SessionKey
 from sessionbot_kit.routes import Choice, Route, first_word
 from sessionbot_kit.shadows import Shadows
 from sessionbot_kit.store import InboxRow, Lease, Store
@@ -30,13 +31,13 @@ from sessionbot_kit.timers import Clock, before
 
 log = logging.getLogger(__name__)
 
-CANCEL: Final = "/cancel"
 CANCELED: Final = "Canceled."
 NOTHING_TO_CANCEL: Final = "There is nothing to cancel."
 APOLOGY: Final = "Sorry, something went wrong here. It has been noted."
 ANSWER_AGAIN: Final = f"{APOLOGY} Answer again, or send {CANCEL}."
 ASIDE: Final = "Sorry, I cannot answer this message. I have put it aside, and it has been noted."
 ABSENT: Final = "I cannot answer right now. Your message is kept, and I will as soon as I can."
+PUT_AWAY: Final = "(I have stopped waiting for your answer to {}. Begin it again when you like.)"
 NOT_THERE: Final = "I cannot reach you on {}. Let us go on here."
 NOT_HERE: Final = f"I cannot go on with this right now. Answer again later, or send {CANCEL}."
 
@@ -62,6 +63,8 @@ class Answering:
         absent_s: float,
         plugin_absent_s: float,
         transfer: Transfer,
+        forget: Callable[[str], Awaitable[object]],
+        refusal: Callable[[IncomingMessage], Awaitable[str | None]],
     ) -> None:
         self._store = store
         self._lease = lease
@@ -74,10 +77,13 @@ class Answering:
         self._absent_s = absent_s
         self._plugin_absent_s = plugin_absent_s
         self._transfer = transfer
+        self._forget_session = forget
+        self._refusal = refusal
         self._without_plugin = {
             "later": self._say_later,
             "delete": self._take_back,
             "transfer": self._go_elsewhere,
+            "forget": self._forget,
         }
         self._crew = Crew("waits")
 
@@ -95,6 +101,8 @@ class Answering:
         if row.kind == "expiry":
             log.info("dialog expired", extra={"session_id": row.session_id})
             return await self._finish(Round(row, journal=dialog))
+        if row.kind == "message" and (text := await self._refusal(row.message)) is not None:
+            return await self._finish(Round(row), text)
         await self.wait_for_kernels(row)
         if dialog is not None and own is None and self._is_answer(row, dialog):
             return await self._go_on(Round(row, dialog.plugin, dialog), attempt, alone)
@@ -212,9 +220,10 @@ class Answering:
 
     async def _offer(self, round: Round, choice: Choice[Any], attempt: int) -> Offer:
         row, journal = round.row, round.journal
-        session = await self._store.session(row.session_id)
-        if session is None:
+        loaded = await self._store.load(row.session_id)
+        if loaded is None:
             raise KitError(f"the session {row.session_id} of a waiting message is gone")
+        session = loaded.session
         round.base = session.variables
         return Offer(
             turn=row.id,
@@ -231,6 +240,8 @@ class Answering:
             seed=random.getrandbits(48),
             journal=journal.entries if journal is not None else (),
             timed_out=row.kind == "timeout",
+            summaries=loaded.summaries,
+            context=session.context,
         )
 
     async def _step(self, round: Round, step: Step) -> None:
@@ -259,7 +270,7 @@ class Answering:
             return await self._fail(round, result.error)
         if result.asks:
             put_away = round.replaces
-            notice = f"({put_away.plugin} is put away.)" if put_away is not None else ""
+            notice = PUT_AWAY.format(put_away.plugin) if put_away is not None else ""
             await self._ledger.ask(round, result, notice)
         else:
             await self._ledger.end(
@@ -291,6 +302,10 @@ class Answering:
         act = Act(verb="delete", target=str(row.message.metadata["reply"]))
         reply = row.message.reply("", id=f"{row.id}/0", reply_to=None, act=act)
         await self._ledger.end(Round(row), (reply,))
+
+    async def _forget(self, row: InboxRow) -> None:
+        await self._forget_session(row.session_id)
+        await self._ledger.end(Round(row))
 
     async def _go_elsewhere(self, row: InboxRow) -> None:
         about: Any = row.message.metadata

@@ -124,6 +124,9 @@ class BinaryAssembly:
 
     def add(self, fragment: Fragment) -> bool:
         """Take new bytes; True when nothing is missing any more."""
+        if len(fragment.data) == self.total <= self._limits.spool_bytes:
+            self._read(memoryview(fragment.data))
+            return True
         if fragment.position > self.progress:
             self._park(fragment.position, fragment.data)
             return False
@@ -154,6 +157,18 @@ class BinaryAssembly:
             heappush(self._early, start)
         self.held += held_cost(data)
         self._parked[start] = data
+
+    def _read(self, view: memoryview) -> None:
+        """The parts of a message that is here in one piece: nothing has to be gathered."""
+        self.progress = self.held = self.total
+        self._length_is_here(bytes(view[:LENGTH_BYTES]))
+        start, stop = LENGTH_BYTES, LENGTH_BYTES + self._room
+        self._document_is_here(bytes(view[start:stop]))
+        for taker in self._takers:
+            start, stop = stop, stop + taker["content"]
+            self._contents.append(bytes(view[start:stop]))
+        self._crc = zlib.crc32(view[:stop])
+        self._digest_is_here(bytes(view[stop:]))
 
     def _append(self, start: int, data: bytes | memoryview) -> None:
         view = memoryview(data)[self.progress - start :]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from sessionbot_kit.bounds import Bounds
-from sessionbot_kit.channel import Channel
+from sessionbot_kit.channel import Channel, is_channel
 from sessionbot_kit.channels.loopback import Loopback
 from sessionbot_kit.courier import Patience
 from sessionbot_kit.crew import Crew
@@ -66,6 +66,7 @@ class Bot:
         clock: Clock | None = None,
         bounds: Bounds | None = None,
         sections: Sections | None = None,
+        pairing: Iterable[str] = (),
         host: Where = "loop",
         record: What = "drafts",
         policy: SessionPolicy | None = None,
@@ -77,9 +78,10 @@ class Bot:
         if host not in HOSTS:
             raise UsageError(f"host={host!r} is no place for a bot; choose {' or '.join(HOSTS)}")
         self.name = name
+        own = [plugin for plugin in plugins if is_channel(plugin)]
         self.host: Host = OwnLoop() if host == "loop" else OwnThread(f"{name}'s thread")
         self.kernel = PluginKernel(
-            *plugins,
+            *(plugin for plugin in plugins if plugin not in own),
             bot=name,
             name=f"{name}'s kernel",
             turn_timeout_s=turn_timeout_s,
@@ -89,7 +91,7 @@ class Bot:
             record=record,
         )
         self.loopback = Loopback() if clock is None else Loopback(clock.now)
-        self.channels: tuple[Channel, ...] = (self.loopback, *channels)
+        self.channels: tuple[Channel, ...] = (self.loopback, *channels, *own)  # type: ignore[arg-type]  # said by is_channel
         self.feed = Feed(limit=watch_events)
         self._gateway_options: dict[str, Any] = {
             "window": history_window,
@@ -100,6 +102,8 @@ class Bot:
             "clock": clock,
             "bounds": bounds,
             "policy": policy,
+            "sections": sections,
+            "pairing": tuple(pairing),
         }
         self._loaded = (policy or SessionPolicy()).limits.loaded
         self._store = store
@@ -124,6 +128,7 @@ class Bot:
             "bounds": settings.queues.bounds(),
             "sections": settings.plugins.sections(),
             "policy": SessionPolicy.of(settings.sessions.given()),
+            "pairing": settings.pairing,
         }
         return cls(*plugins, **wanted | more)
 

@@ -110,3 +110,11 @@ class HasMeta(Protocol):
 def supports(channel: HasMeta, verb: Verb) -> bool:
     """Whether a channel does this itself; otherwise there is a fallback."""
     return f"session.{verb}" in channel.meta.implements
+
+
+def is_channel(plugin: object) -> bool:
+    """Whether a plugin belongs on the gateway's side of the house: a channel, or an observer."""
+    meta = getattr(plugin, "meta", None)
+    if not isinstance(meta, PluginMeta) or "chat.message" in meta.implements:
+        return False
+    return any(point.startswith("session.") for point in meta.implements)

@@ -2,6 +2,7 @@
 
     sessionbot demo                    # a bot at work, in a second
     sessionbot lab                     # the notebooks, in JupyterLab
+    sessionbot chat                    # talk to the bot of this folder
     sessionbot config show             # all that can be set, and who set it
 
 Commands are thin: they read settings, call one room, and print. The one rule to remember: **what
@@ -26,6 +27,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sessionbot_kit import __version__, lab, logs
+from sessionbot_kit.chat_commands import chat, say
 from sessionbot_kit.demo import Demo
 from sessionbot_kit.doctor import examine
 from sessionbot_kit.errors import KitError, UsageError
@@ -34,6 +36,7 @@ from sessionbot_kit.gateway_commands import gateway, wire
 from sessionbot_kit.knowledge.commands import app as knowledge
 from sessionbot_kit.new_commands import app as new
 from sessionbot_kit.outbox_commands import app as outbox
+from sessionbot_kit.pairing_commands import app as pairing
 from sessionbot_kit.plugins_commands import app as plugins
 from sessionbot_kit.recording_commands import replay
 from sessionbot_kit.sessions.commands import app as sessions
@@ -59,6 +62,9 @@ app.add_typer(knowledge, name="kb")
 app.add_typer(gateway, name="gateway")
 app.add_typer(outbox, name="outbox")
 app.add_typer(token, name="token")
+app.add_typer(pairing, name="pairing")
+app.command()(say)
+app.command()(chat)
 app.add_typer(wire, name="wire")
 app.command()(run)
 app.command()(replay)

@@ -20,7 +20,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from sessionbot_kit.errors import WireError
 
-FRAGMENT_BYTES = 65_536  # what every peer takes in one frame; 64 KiB measured best under load
+FRAGMENT_BYTES = 65_536  # what every peer takes in one frame, at least
 FRAGMENT_COST = 256  # charged on top of a fragment's bytes, so that tiny ones are not free
 MAX_OPEN = 1_024  # messages that are not acknowledged; so there are never more gaps than that
 MIB = 1_048_576

@@ -19,6 +19,7 @@ the same in each run.
 
 import random
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import partial
@@ -28,6 +29,7 @@ import orjson
 from pydantic import JsonValue
 
 from sessionbot_kit.answers import Check
+from sessionbot_kit.context import ContextWindow, Summary, build_window
 from sessionbot_kit.errors import NoAnswer, UsageError
 from sessionbot_kit.journal import Entry, Later, Progress
 from sessionbot_kit.models import Act, IncomingMessage, Media, OutgoingMessage, StoredMessage
@@ -114,6 +116,8 @@ class Chat:
         session: str,
         variables: Mapping[str, JsonValue],
         window: tuple[StoredMessage, ...] = (),
+        summaries: tuple[Summary, ...] = (),
+        settings: Mapping[str, JsonValue] | None = None,
         turn: str = "",
         now: datetime = EPOCH,
         seed: int = 0,
@@ -138,6 +142,8 @@ class Chat:
             anew=anew,
         )
         self._window = window
+        self._summaries = summaries
+        self._settings = settings or {}
         self._port = port
         self._timed_out = timed_out
         self._random: random.Random | None = None
@@ -164,6 +170,11 @@ class Chat:
     def vars(self) -> dict[str, JsonValue]:
         """The variables of the session: plain JSON data, at most 1 MB."""
         return self._telling.variables.open()
+
+    @property
+    def settings(self) -> Mapping[str, JsonValue]:
+        """How the session is set up now: its collections, tools, prompts and language model."""
+        return self._settings
 
     @property
     def now(self) -> datetime:
@@ -273,6 +284,10 @@ class Chat:
         """
         return Call(self, "transfer", partial(self._transfer, channel, address, text))
 
+    def forget(self) -> Call[None]:
+        """Forget what was said in this conversation, when this turn is over; variables stay."""
+        return Call(self, "forget", self._forget)
+
     def once(self, name: str, function: Callable[[], Any]) -> Call[Any]:
         """Do something once in this dialog, and give back what came of it, now and ever after.
 
@@ -289,6 +304,13 @@ class Chat:
         """The last lines before this message, oldest first; at most those that came with it."""
         return Call(self, "history", partial(self._history, n))
 
+    def context(self, token_budget: int | None = None) -> Call[ContextWindow]:
+        """What a language model gets to read of what was said before this message.
+
+        Summaries first, then the newest lines; never more tokens than the budget has.
+        """
+        return Call(self, "context", partial(self._context, token_budget))
+
     def later(self, when: datetime | timedelta | float, text: str) -> Call[None]:
         """Have something said at a moment, or after a time; a restart does not forget it."""
         return Call(self, "later", partial(self._say_later, when, text))
@@ -296,6 +318,15 @@ class Chat:
     def typing(self) -> Call[None]:
         """Show that an answer is being made, where the platform can show it."""
         return Call(self, "typing", self._type)
+
+    async def draft(self, text: str) -> None:
+        """Show how far the next reply has come, where the platform can edit; it may get lost.
+
+        Unlike the verbs it may be called while `once` runs, and it is no step.
+        """
+        telling, show = self._telling, getattr(self._port, "show_draft", None)
+        if telling.live and not self._over and show is not None:
+            await show(f"{telling.turn}/{telling.said}", text)
 
     # For the runner
 
@@ -432,6 +463,12 @@ class Chat:
             self._telling.record("transfer", "", channel)
             await self._port.step(self._telling.take())
 
+    async def _forget(self) -> None:
+        if self._telling.recall("forget", "") is None:
+            self._telling.postpone(Later(self.now.astimezone(UTC), "", "forget"))
+            self._telling.record("forget", "", None)
+            await self._port.step(self._telling.take())
+
     async def _once(self, name: str, function: Callable[[], Any]) -> Any:
         entry = self._telling.recall("once", name)
         if entry is None:
@@ -457,6 +494,15 @@ class Chat:
             entry = self._telling.record("history", "", self._window[-n:] if n > 0 else ())
         lines: Any = entry.value
         return tuple(StoredMessage.model_validate(line) for line in lines)
+
+    async def _context(self, token_budget: int | None) -> ContextWindow:
+        entry = self._telling.recall("context", "")
+        if entry is None:
+            window = build_window(self._summaries, self._window, token_budget=token_budget)
+            value: Any = asdict(window)
+            entry = self._telling.record("context", "", value)
+        told: Any = entry.value
+        return ContextWindow(**told)
 
     async def _say_later(self, when: datetime | timedelta | float, text: str) -> None:
         if isinstance(when, datetime):

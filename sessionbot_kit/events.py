@@ -96,16 +96,6 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signaled:
-    """A person did something other than say something: edited, reacted, is typing."""
-
-    session: str  # empty, where there is none yet
-    signal: Signal
-    turn: str = ""  # it belongs to none
-    at: float = field(default_factory=time.monotonic)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Swapped:
     """A plugin joined, took the place of another version, or left; it belongs to no turn."""
 
@@ -131,6 +121,16 @@ class Compared:
     same: bool
     error: str | None = None
     would_do: str | None = None
+    at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signaled:
+    """A person did something other than say something: edited, reacted, is typing."""
+
+    session: str  # empty, where there is none yet
+    signal: Signal
+    turn: str = ""  # it belongs to none
     at: float = field(default_factory=time.monotonic)
 
 

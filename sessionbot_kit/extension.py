@@ -23,6 +23,7 @@ from sessionbot_kit.errors import PluginError
 from sessionbot_kit.models import Model
 
 MAY_ASK_FOR = ("message", "chat")
+CANCEL = "/cancel"  # the gateway's own word: it ends a dialog, whatever its plugin does
 
 EXTENSION_POINTS = frozenset(
     {
@@ -78,6 +79,7 @@ class Plugin:
     meta: PluginMeta
     prefixes: tuple[str, ...] = ()
     default: bool = False
+    scope: Any  # given before the start: what this version has open, and closes (scope.py)
 
     def configure(self, config: Mapping[str, JsonValue]) -> None:
         """Take the plugin's own section of the settings, before it starts."""

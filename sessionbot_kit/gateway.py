@@ -22,9 +22,10 @@ from typing import Any, Final, Self
 from sessionbot_kit.answering import Answering
 from sessionbot_kit.backoff import Backoff
 from sessionbot_kit.bounds import Bounds
-from sessionbot_kit.channel import Channel, Receipt, Signal, Status, Verb
+from sessionbot_kit.channel import Channel, Receipt, Signal, Status, Verb, supports
 from sessionbot_kit.courier import Courier, Patience, lane_of
 from sessionbot_kit.crew import Crew
+from sessionbot_kit.drafts import Drafts
 from sessionbot_kit.errors import MessageError, StoreError, UsageError
 from sessionbot_kit.events import Feed, HouseEvent, Received, Signaled
 from sessionbot_kit.flood import Flood
@@ -36,9 +37,11 @@ from sessionbot_kit.link import Event, Link
 from sessionbot_kit.logs import correlated
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, SendResult, Session, SessionKey
 from sessionbot_kit.outlet import Outlet
+from sessionbot_kit.pairing import Pairing
 from sessionbot_kit.reception import Reception
-from sessionbot_kit.registry import Registry
+from sessionbot_kit.registry import Registry, Sections, call
 from sessionbot_kit.routes import Route
+from sessionbot_kit.session_plugin import SessionPlugin
 from sessionbot_kit.sessions import Janitor, SessionManager, SessionPolicy
 from sessionbot_kit.sessions.lifecycle import state_at
 from sessionbot_kit.shadows import Shadows
@@ -77,10 +80,15 @@ class Gateway:
         dialog_expires_s: float = 86_400.0,
         bounds: Bounds | None = None,
         look_every_s: float = LOOK_EVERY_S,
+        sections: Sections | None = None,
+        pairing: Iterable[str] = (),
     ) -> None:
         self.bot = bot
         self.store = store
         self.channels = Registry(channels)
+        if "session" not in self.channels:
+            self.channels.add(SessionPlugin(lambda: self._outlets))
+        self._sections = sections
         self.feed = feed or Feed()
         self.switchboard = Switchboard()
         self.shadows = Shadows(self.feed)
@@ -96,10 +104,12 @@ class Gateway:
         self.summaries = Summaries(self.sessions)
         self._flood = Flood(self.sessions.admit, uncounted=policy.limits.uncounted)
         self._look_every_s = look_every_s
+        self.pairing = Pairing(store, bot, channels=pairing, now=self._clock.now)
         self._absent_s = absent_s
         self._plugin_absent_s = plugin_absent_s
         self._dialog_expires_s = dialog_expires_s
         self._doors = Crew("channels")
+        self._drafts = Drafts()
         self._kept = Crew("kernels")
         self._lease: Lease | None = None
         self._outlets: dict[str, Outlet] = {}
@@ -110,7 +120,16 @@ class Gateway:
             return self
         lease = await self.store.acquire(f"{socket.gethostname()}:{os.getpid()}")
         self._outlets = {
-            channel.meta.id: Outlet(channel) for channel in self.channels.all_plugins()
+            channel.meta.id: Outlet(channel)
+            for channel in self.channels.all_plugins()
+            if supports(channel, "send") or supports(channel, "receive")
+        }
+        self._observers = {
+            point: [
+                (id, getattr(plugin, method))
+                for id, plugin, method in self.channels.get_implementations(point)
+            ]
+            for point in ("session.on_receive", "session.on_send")
         }
         self.courier = Courier(
             self.store,
@@ -142,6 +161,8 @@ class Gateway:
             absent_s=self._absent_s,
             plugin_absent_s=self._plugin_absent_s,
             transfer=self._transfer,
+            forget=partial(self.sessions.clear_messages, include_summaries=True),
+            refusal=self.pairing.refusal,
         )
         self.turns = Turns(
             self.store,
@@ -155,7 +176,7 @@ class Gateway:
             if (keep_in := getattr(channel, "keep_in", None)) is not None:
                 keep_in(self.store)  # a platform of our own, whose pages lie with the rest
         try:
-            await self.channels.start()  # first: what was left is sent at once
+            await self.channels.start(self._sections)  # first: what was left is sent at once
             for reply in await self.store.unsent():
                 self.courier.post(reply)
             self.turns.take_up(await self.store.waiting(), crashed=lease.crashed)
@@ -193,6 +214,9 @@ class Gateway:
         await self.reception.close()
         await self.shadows.close()
         await self.courier.stop(drain_s=drain_s)
+        await self._drafts.stop()
+        for outlet in self._outlets.values():
+            outlet.close()
         await self.channels.stop()
 
     async def __aenter__(self) -> Self:
@@ -222,6 +246,7 @@ class Gateway:
         with correlated(row.id, private=[message.content], session_id=session.id):
             log.info("message received", extra={"channel": message.channel_type})
         self.turns.add(row, refusal=self._flood.refusal(session.id, message.channel_type))
+        self._observe("session.on_receive", message)
         return Receipt(row.id, session.id, lane_of(message))
 
     async def signal(self, signal: Signal) -> None:
@@ -333,9 +358,17 @@ class Gateway:
                 error=f"no channel {message.channel_type} that can send; add it to channels=[...]",
             )
         if message.act is None:
-            return await outlet.send(message)
+            result = await self._drafts.settle(message) or await outlet.send(message)
+            if result:
+                self._observe("session.on_send", message)
+            return result
         targets = await self.courier.ids_of(message.act.target)
         return await outlet.send(message, (message.act.target,) if targets is None else targets)
+
+    def _observe(self, point: str, message: IncomingMessage | OutgoingMessage) -> None:
+        """Show a message to those who asked for it; they change nothing and delay nobody."""
+        for id, method in self._observers[point]:
+            self._doors.start(self._try(partial(call, method, message)), f"{point} {id}")
 
     async def _transfer(self, session: str, channel: str, address: str | None) -> SessionKey:
         if (outlet := self._outlets.get(channel)) is None or outlet.mute:
@@ -345,11 +378,18 @@ class Gateway:
     def _show(self, event: Event) -> None:
         """Something worth showing while a turn runs; where a platform cannot, nothing is lost."""
         offer = self.switchboard.offer_of(event.turn)
+        if offer is not None and event.kind == "draft":
+            return self._show_draft(offer.message, event)
         if offer is None or event.kind != "typing":
             return
         if (outlet := self._outlets.get(offer.message.channel_type)) is not None:
             show = partial(outlet.typing, offer.message.channel_id)
             self._doors.start(self._try(show), f"typing {outlet.name}")
+
+    def _show_draft(self, message: IncomingMessage, event: Event) -> None:
+        outlet, text = self._outlets.get(message.channel_type), event.detail.get("text")
+        if outlet is not None and outlet.supports("edit") and isinstance(text, str):
+            self._drafts.show(event.turn, text, message, outlet)
 
     async def _try(self, show: Callable[[], Awaitable[object]]) -> None:
         try:

@@ -16,13 +16,15 @@ import typer
 from pydantic import JsonValue
 
 from sessionbot_kit import logs
-from sessionbot_kit.channel import Channel
+from sessionbot_kit.channel import Channel, is_channel
 from sessionbot_kit.channels.console import Console
 from sessionbot_kit.courier import Patience
+from sessionbot_kit.edition import release
 from sessionbot_kit.errors import LinkClosed, UsageError
 from sessionbot_kit.gateway import Gateway
+from sessionbot_kit.library import Library
 from sessionbot_kit.link import Watch, Watched
-from sessionbot_kit.links.websocket import connect_link
+from sessionbot_kit.links.websocket import Rules, connect_link
 from sessionbot_kit.links.websocket.upgrade import is_loopback
 from sessionbot_kit.secrecy import Redactor
 from sessionbot_kit.settings import Settings
@@ -87,7 +89,7 @@ async def _serve(settings: Settings, *, host: str, port: int, console: bool) -> 
             "SESSIONBOT_GATEWAY__TOKEN"
         )
     channels: list[Channel] = [Console()] if console else []
-    channels += configured_channels(settings)
+    channels += [*configured_channels(settings), *_channels_among_plugins(settings)]
     async with (
         open_store(settings.store_url) as store,
         Gateway(
@@ -97,11 +99,17 @@ async def _serve(settings: Settings, *, host: str, port: int, console: bool) -> 
             drain_s=settings.drain_s,
             patience=Patience(**dict(settings.courier)),
             max_message_bytes=settings.max_message_bytes,
+            pairing=settings.pairing,
+            sections=settings.plugins.sections(),
             bounds=settings.queues.bounds(),
         ) as running,
     ):
         secret = token.get_secret_value() if token else None
-        chosen = await running.listen(host=host, port=port, token=secret)
+        # Large files go to the disk as they come, and stay for the history that names them.
+        received = (settings.home / "received").absolute()
+        received.mkdir(parents=True, exist_ok=True)
+        rules = Rules(spool_folder=received)
+        chosen = await running.listen(host=host, port=port, token=secret, rules=rules)
         typer.echo(f"Gateway on ws://{host}:{chosen}, store {settings.store_url}")
         typer.echo(f'Join it: await PluginKernel(...).attach("ws://{host}:{chosen}")')
         if not channels:
@@ -116,6 +124,15 @@ def configured_channels(settings: Settings) -> list[Channel]:
     if section := settings.plugins.section("session_messenger"):
         channels.append(_session_messenger(section, settings.home))
     return channels
+
+
+def _channels_among_plugins(settings: Settings) -> list[Any]:
+    """The channels that stand among the plugins; all other plugins run in kernels."""
+    plugins = Library.from_section(settings.plugins).plugins()
+    for plugin in plugins:
+        if not is_channel(plugin):
+            release(plugin)  # it was only looked at
+    return [plugin for plugin in plugins if is_channel(plugin)]
 
 
 def _session_messenger(section: Mapping[str, object], home: Path) -> Channel:

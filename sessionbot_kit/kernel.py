@@ -321,6 +321,9 @@ class RunningTurn:
     async def show(self, kind: str) -> None:
         await _try_send(self.link, Event(self.offer.turn, kind))
 
+    async def show_draft(self, reply: str, text: str) -> None:
+        await _try_send(self.link, Event(self.offer.turn, "draft", {"reply": reply, "text": text}))
+
     async def end(self, result: Result) -> None:
         """Hand over what came of it."""
         await _try_send(self.link, result)
@@ -341,6 +344,9 @@ class ShadowTurn(RunningTurn):
         raise WouldDo
 
     async def show(self, kind: str) -> None:
+        pass
+
+    async def show_draft(self, reply: str, text: str) -> None:
         pass
 
     async def end(self, result: Result) -> None:

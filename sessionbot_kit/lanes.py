@@ -3,7 +3,8 @@
 A message of one fragment goes to the small lane, which is first in, first out. Longer ones take
 turns, a fragment each. The small lane goes first, but after 16 in a row a long message gets one
 fragment in, so neither starves the other. Nothing leaves without credit, which the receiver
-grants in bytes: what sits in a socket's buffer cannot be overtaken any more.
+grants in bytes: what sits in a socket's buffer cannot be overtaken any more. The last part of the
+credit is for short messages alone, so none has to wait until more is granted.
 
     lanes = Lanes(step=65_536)
     lanes.resume(Report(), terms)              # a connection: the receiver has nothing yet
@@ -31,6 +32,7 @@ from sessionbot_kit.control import FRAGMENT_BYTES, FRAGMENT_COST, MAX_OPEN, MIB,
 from sessionbot_kit.errors import UsageError, WireError
 
 SMALL_IN_A_ROW = 16
+SHORT_SHARE = 8  # of the credit, one part in so many is left for short messages
 
 Ranges = Sequence[tuple[int, int]]
 
@@ -94,6 +96,7 @@ class Lanes:
         self._unsent = 0
         self._streak = 0
         self._granted = 0
+        self._reserve = 0
         self._spent = 0
 
     def full(self, size: int) -> bool:
@@ -161,15 +164,16 @@ class Lanes:
 
     def next(self) -> Piece | None:
         """What to send now; None while there is nothing, or no credit. Then `spend` its weight."""
-        if self._spent >= self._granted:
+        left = self._granted - self._spent
+        if left <= 0:
             return None
         if self._unopened:
             self._open_more()
         lane = self._small
-        if not lane or (self._streak >= SMALL_IN_A_ROW and self._large):
+        if self._large and (not lane or self._streak >= SMALL_IN_A_ROW) and left > self._reserve:
             lane = self._large
-            if not lane:
-                return None
+        elif not lane:
+            return None
         parcel = lane[0]
         start = parcel.sent
         stop = min(start + self.step, parcel.end)
@@ -268,6 +272,7 @@ class Lanes:
         self._terms = terms
         self._clear()
         self._granted = terms.window
+        self._reserve = terms.window // SHORT_SHARE
         waiting = []
         for parcel in self._parcels.values():
             position = positions.get(parcel.seq, 0)

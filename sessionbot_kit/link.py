@@ -20,6 +20,7 @@ from typing import Annotated, Protocol, Self
 
 from pydantic import Field, JsonValue
 
+from sessionbot_kit.context import Summary
 from sessionbot_kit.journal import Entry, Later, Progress
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, StoredMessage
 from sessionbot_kit.routes import Only, Route
@@ -70,6 +71,8 @@ class Offer:
     seed: int = 0
     journal: tuple[Entry, ...] = ()  # of the dialog that this message belongs to
     timed_out: bool = False  # nobody has answered its question
+    summaries: tuple[Summary, ...] = ()  # of what was said before the window
+    context: Mapping[str, JsonValue] = field(default_factory=dict)  # as the session was set up
     live: Live | None = None  # this is a copy: nothing that comes of it counts
 
 

@@ -31,7 +31,7 @@ from sessionbot_kit.fallbacks import (
     split_text,
 )
 from sessionbot_kit.models import Act, OutgoingMessage, SendResult
-from sessionbot_kit.registry import call
+from sessionbot_kit.workers import Thread
 
 MOST_UNDER_WAY: Final = 1_000
 MUTE: Final = "{} cannot send; implement session.send"
@@ -45,12 +45,19 @@ class Outlet:
         self.name = channel.meta.id
         self.max_chars: int | None = getattr(channel, "max_chars", None)
         self.max_per_s: float | None = getattr(channel, "max_per_s", None)
+        self._thread: Thread | None = None
         self._verbs = {
-            point.removeprefix("session."): _caller(getattr(channel, method))
+            point.removeprefix("session."): self._caller(getattr(channel, method))
             for point, method in channel.meta.implements.items()
             if point.startswith("session.")
         }
         self._done: dict[str, list[SendResult]] = {}  # parts of messages that are under way
+
+    def close(self) -> None:
+        """Let the thread of a channel that is not async go."""
+        if self._thread is not None:
+            self._thread.end()
+            self._thread = None
 
     def supports(self, verb: Verb) -> bool:
         """Whether the platform does this itself; otherwise there is a fallback."""
@@ -83,6 +90,16 @@ class Outlet:
         if (show := self._verbs.get("presence")) is None:
             return SendResult(ok=True, fallback=NO_STATUS)
         return _done(await show(status))
+
+    def _caller(self, method: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+        return method if inspect.iscoroutinefunction(method) else partial(self._in_thread, method)
+
+    async def _in_thread(self, method: Callable[..., Any], *args: Any, **more: Any) -> Any:
+        # One for the channel, of its own: one that hangs keeps nobody else's calls waiting.
+        if self._thread is None:
+            self._thread = Thread(self.name)
+        outcome = await self._thread.begin(partial(method, *args, **more))
+        return await outcome if inspect.isawaitable(outcome) else outcome
 
     # Words and files
 
@@ -207,7 +224,3 @@ def _together(results: Iterable[SendResult], notes: Iterable[str] = ()) -> SendR
     said = [*notes, *(result.fallback for result in results if result.fallback)]
     ids = tuple(id for result in results for id in result.ids)
     return SendResult(ok=True, ids=ids, fallback="; ".join(said) or None)
-
-
-def _caller(method: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-    return method if inspect.iscoroutinefunction(method) else partial(call, method)

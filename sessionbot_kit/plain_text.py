@@ -22,6 +22,9 @@ _HIDING = re.compile(
 _ALONE = re.compile("(?<![^\x00-\x7f])[\u200c\u200d\ufe00-\ufe0f]+|[\u200c\u200d](?![^\x00-\x7f])")
 _MANY = re.compile("([\u200c\u200d\ufe00-\ufe0f])[\u200c\u200d\ufe00-\ufe0f]+")
 
+_IMAGE = re.compile(r"!\[([^\]\n]{0,300})\](?:\([^)]*\)?|\[[^\]]*\])")
+_HTML_IMAGE = re.compile(r"<\s*(?:img|image|svg|iframe|object|embed)\b[^>]*>?", re.I)
+
 
 def visible(text: str) -> str:
     """Take out what a person cannot see."""
@@ -34,3 +37,13 @@ def visible(text: str) -> str:
 def one_line(text: str) -> str:
     """The same words with single spaces."""
     return " ".join(text.split())
+
+
+def without_images(text: str) -> str:
+    """Images become their names: whoever loads one tells its address to somebody."""
+    return _HTML_IMAGE.sub("[image]", _IMAGE.sub(lambda found: f"[image: {found[1]}]", text))
+
+
+def without_marks(text: str) -> str:
+    """No `<` that could open or close a mark; it looks nearly the same."""
+    return text.replace("<", "\u2039")

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from sessionbot_kit.errors import UsageError
 from sessionbot_kit.extension import PluginMeta
-from sessionbot_kit.project import Place
 from sessionbot_kit.sources import open_edition, plugin_name, read_edition
 
 PYPROJECT = """\
@@ -146,11 +145,17 @@ class PluginPackage:
             )
         files = self._frame(summary, attribute)
         files[self._source] = edition.pages[""].source
-        recording = Place.of(promoted, self.id, promoted.absolute().parent).recording
-        if recording.is_file():
+        recording = self._recording_of(promoted)
+        if recording is not None:
             files[f"tests/recordings/{self.name}.jsonl"] = recording.read_bytes()
             files[f"tests/test_{self.name}.py"] = self._filled(PLAY_TEST, summary, attribute)
         return files
+
+    def _recording_of(self, promoted: Path) -> Path | None:
+        """Of the project that the module was promoted in, which is some folder above it."""
+        name = f"tests/recordings/{promoted.stem}.jsonl"
+        above = (folder / name for folder in promoted.absolute().parents)
+        return next((path for path in above if path.is_file()), None)
 
     @property
     def _source(self) -> str:

@@ -24,7 +24,7 @@ from sessionbot_kit.entry_point import with_entry
 from sessionbot_kit.errors import PluginError, UsageError
 from sessionbot_kit.extension import Plugin
 from sessionbot_kit.live_cell import edition_of
-from sessionbot_kit.project import Place
+from sessionbot_kit.project import FOLDER, Place
 from sessionbot_kit.proof import play_fresh
 from sessionbot_kit.recording import Recording
 from sessionbot_kit.renaming import pseudonyms, renamed, timeless, told_back
@@ -67,8 +67,9 @@ class Promoted:
             "proof": done,
             "test": place.shown(place.test),
             "recording": place.shown(place.recording),
-            "entry point": self.entry_point,
         }
+        if self.entry_point:
+            facts["entry point"] = self.entry_point
         if self.again:
             return Card(f"{self.plugin} was promoted already, and nothing has changed", facts)
         return Card(f"{self.plugin} is promoted", facts, self.note)
@@ -107,8 +108,9 @@ async def promote(
     files = {
         place.module: edition.source,
         place.recording: kept.text().encode(),
-        place.test: _test(id, place).encode(),
     }
+    if not place.test.exists():  # one that is there may have tests of its owner
+        files[place.test] = _test(id, place).encode()
     served = bot.kernel.registry.get_plugin(id)
     entry_point, note = _entry(plugin_name(served, edition.open()), id, place, files)
     place.write(files)
@@ -197,7 +199,10 @@ def _entry(attribute: str, id: str, place: Place, files: dict[Path, bytes]) -> t
     """The entry point, written when the module is part of a package of the project."""
     project = place.root / "pyproject.toml"
     if place.package is None:
-        return "", f"A bot finds it in {place.shown(place.module.parent)}/ by itself."
+        folder = place.shown(place.module.parent)
+        if folder == FOLDER:
+            return "", f"A bot finds it in {folder}/ by itself."
+        return "", f"For bots to find it, add {folder} to plugins.paths in sessionbot.yml."
     entry = f"{place.package}:{attribute}"
     if not project.is_file():
         return "", f"A pyproject.toml of yours needs the entry point {id} = {entry}"

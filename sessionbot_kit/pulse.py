@@ -10,8 +10,8 @@ was over; while a cell blocks, nobody in the same loop can say so.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
 
 BEAT_S: Final = 0.2
 LIMIT_S: Final = 1.0
@@ -22,14 +22,14 @@ class Pulse:
 
     def __init__(
         self,
-        report: Callable[[float], Awaitable[None]],
+        report: Callable[[float], Coroutine[Any, Any, None]],
         *,
         limit_s: float = LIMIT_S,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.lag_s = 0.0  # of the last beat
-        self._report = report
+        self.report = report
         self._limit_s = limit_s
         self._clock = clock
         self._sleep = sleep
@@ -41,4 +41,4 @@ class Pulse:
             await self._sleep(BEAT_S)
             self.lag_s = max(0.0, self._clock() - began - BEAT_S)
             if self.lag_s >= self._limit_s:
-                await self._report(self.lag_s)
+                await self.report(self.lag_s)

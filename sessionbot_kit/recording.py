@@ -156,7 +156,11 @@ class Recorder:
         # A turn that began before a swap may end after it.
         for generation in reversed(self._generations.get(plugin.meta.id, ())):
             if generation.plugin is plugin:
-                line = line_of(Take(offer, tuple(steps), result))
+                try:
+                    line = line_of(Take(offer, tuple(steps), result))
+                except ValueError as error:  # half a character in an error's text, say
+                    extra = {"plugin": plugin.meta.id, "turn": offer.turn, "error": str(error)}
+                    return log.warning("turn not recorded", extra=extra)
                 return generation.add(line, offer, self._max_turns, self._max_bytes)
 
     def recordings(self, plugin: str) -> tuple[Recording, ...]:

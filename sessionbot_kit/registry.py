@@ -15,18 +15,22 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, Protocol, cast
 
 from pydantic import JsonValue
 
 from sessionbot_kit.edition import release
 from sessionbot_kit.errors import KitError, PluginError
-from sessionbot_kit.extension import Plugin, PluginMeta, check_asks, start_order
+from sessionbot_kit.extension import EXTENSION_POINTS, Plugin, PluginMeta, check_asks, start_order
 from sessionbot_kit.faults import place_of
 from sessionbot_kit.handover import Handed, hand_over
 from sessionbot_kit.routes import Route
+from sessionbot_kit.scope import Scope
 
 log = logging.getLogger(__name__)
+
+LIFE = ("configure", "start", "stop")
 
 Sections = Mapping[str, Mapping[str, JsonValue]]
 
@@ -187,10 +191,14 @@ class Registry:
         if hasattr(plugin, "configure"):
             await call(plugin.configure, self._sections.get(id, {}))
         plugin.registry = self  # type: ignore[attr-defined]  # given to whoever wants to look around
+        plugin.scope = scope = Scope(id)  # type: ignore[attr-defined]  # closed when it has stopped
         try:
             async with asyncio.timeout(self._start_timeout_s):
                 await call(getattr(plugin, "start", _nothing))
-        except TimeoutError as error:
+        except BaseException as error:
+            await self._close(scope, id)
+            if not isinstance(error, TimeoutError):
+                raise
             raise PluginError(
                 f"{id} did not start within {self._start_timeout_s:g} s; look at its start()"
             ) from error
@@ -201,6 +209,15 @@ class Registry:
                 await call(getattr(plugin, "stop", _nothing))
         except Exception:
             log.exception("plugin did not stop", extra={"plugin": plugin.meta.id})
+        if isinstance(scope := getattr(plugin, "scope", None), Scope):
+            await self._close(scope, plugin.meta.id)
+
+    async def _close(self, scope: Scope, id: str) -> None:
+        try:
+            async with asyncio.timeout(self._start_timeout_s):
+                await scope.close()
+        except Exception:  # somebody else's files and ports
+            log.exception("plugin left something open", extra={"plugin": id})
 
     def _order(self, plugin: Declared | None = None) -> list[str]:
         """The ids in the order of their start, as if `plugin` were here."""
@@ -220,6 +237,7 @@ class Registry:
 
     async def call_extension(self, point: str, *args: Any) -> list[Any]:
         """Ask everybody who implements a point; what is not None comes back, in order."""
+        self._check_point(point)
         answers = [
             await call(getattr(plugin, method), *args)
             for _, plugin, method in self.get_implementations(point)
@@ -228,12 +246,22 @@ class Registry:
 
     async def call_extension_chain(self, point: str, ctx: dict[str, Any]) -> dict[str, Any]:
         """Pass `ctx` from one to the next; `ctx["abort"] = True` ends the chain."""
+        self._check_point(point)
         for _, plugin, method in self.get_implementations(point):
             answer = await call(getattr(plugin, method), ctx)
             ctx = ctx if answer is None else answer
             if ctx.get("abort"):
                 break
         return ctx
+
+    def _check_point(self, point: str) -> None:
+        """A point that nobody declares is a misspelled one: nobody would ever be called."""
+        own = (plugin.meta.extension_points for plugin in self._plugins.values())
+        points = EXTENSION_POINTS.union(*own)
+        if point not in points:
+            near = get_close_matches(point, points, 1)
+            hint = f"did you mean {near[0]}?" if near else "declare it in extension_points"
+            raise PluginError(f"there is no extension point {point}; {hint}")
 
     def __contains__(self, id: object) -> bool:
         return id in self._plugins
@@ -264,6 +292,11 @@ def check_plugin(plugin: object) -> None:
         raise PluginError(f"{name} is no plugin; {hint}")
     if isinstance(plugin, type):
         raise PluginError(f"{plugin.__name__} is a class; join an instance: {plugin.__name__}()")
+    if not meta.implements and not any(hasattr(plugin, verb) for verb in LIFE):
+        raise PluginError(
+            f"{meta.id} has a meta and nothing else; name what it does in implements="
+            '{"chat.message": "answer"}, or write @plugin above a function'
+        )
     for point, method in meta.implements.items():
         function = getattr(plugin, method, None)
         if not callable(function):

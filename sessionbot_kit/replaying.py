@@ -41,7 +41,7 @@ class Replay:
     def differences(self) -> tuple[str, ...]:
         """A line for each turn that came out differently: which one, and how."""
         return tuple(
-            f"turn {number} ({_brief(before.offer.message.content)}): {how}"
+            f"turn {number} ({_heard(before)}): {how}"
             for number, (before, after) in enumerate(self._pairs(), 1)
             if (how := difference(before, after))
         )
@@ -55,7 +55,7 @@ class Replay:
         rows = [
             (
                 number,
-                _brief(before.offer.message.raw_content or before.offer.message.content),
+                _heard(before),
                 _said(before),
                 "the same" if not difference(before, after) else _said(after),
             )
@@ -203,6 +203,11 @@ def _first_key(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
             now = repr(new[key]) if key in new else "not there"
             return f"variable {key} was {_brief(was)}; now {_brief(now)}"
     return ""
+
+
+def _heard(take: Take) -> str:
+    message = take.offer.message
+    return _brief(message.raw_content or message.content)
 
 
 def _said(take: Take) -> str:

@@ -19,7 +19,7 @@ from sessionbot_kit.errors import DialogTooLong, NoAnswer, UsageError
 from sessionbot_kit.faults import place_of
 from sessionbot_kit.journal import Progress, carried
 from sessionbot_kit.link import Offer, Result
-from sessionbot_kit.models import OutgoingMessage
+from sessionbot_kit.models import OutgoingMessage, mend_text
 from sessionbot_kit.registry import Declared
 from sessionbot_kit.shape import Shape, shape_of
 from sessionbot_kit.watchdog import Guarded, Runaway, Watchdog
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 MAX_REPLIES = 1000
 MAX_CHARS = 1_000_000
+SLOW_STEP_S = 0.5  # from here on, other people notice
 
 BEGIN_AGAIN = "This has changed meanwhile. Let us begin again."
 NOBODY_ANSWERED = "I have not heard from you, so I stopped waiting."
@@ -37,7 +38,14 @@ NOBODY_ANSWERED = "I have not heard from you, so I stopped waiting."
 class Runner:
     """Runs turns, with a time budget and a watchdog."""
 
-    def __init__(self, *, turn_timeout_s: float = 30.0, block_timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        *,
+        turn_timeout_s: float = 30.0,
+        block_timeout_s: float = 10.0,
+        slow_step_s: float = SLOW_STEP_S,
+    ) -> None:
+        self._slow_step_s = slow_step_s
         self._turn_timeout_s = turn_timeout_s
         self._watchdog = Watchdog(min(block_timeout_s, turn_timeout_s))
         self._workers = Workers()
@@ -122,6 +130,17 @@ class Runner:
                 return Progress(), None
             overfull = isinstance(fault, DialogTooLong)
             return Progress(anew=overfull), self._why(fault, plugin, guarded.expired)
+        finally:
+            if guarded.longest_s > self._slow_step_s:
+                log.warning(
+                    "plugin kept everybody waiting",
+                    extra={
+                        "plugin": plugin,
+                        "seconds": round(guarded.longest_s, 3),
+                        "hint": "write `await asyncio.sleep(...)` for time.sleep and await what "
+                        f"takes long, or `def {plugin}` without async, which runs in a thread",
+                    },
+                )
 
     def _is_ending(self) -> bool:
         return self._ending
@@ -139,7 +158,8 @@ class Runner:
                 f"stopped{place_of(fault)}; await in between, or write `def {plugin}`, which runs "
                 "in a thread"
             )
-        return f"{type(fault).__name__}: {fault}{place_of(fault)}"
+        # What a plugin raises may hold half a character, which no disk takes.
+        return mend_text(f"{type(fault).__name__}: {fault}{place_of(fault)}")
 
     async def _play(
         self,
@@ -181,6 +201,8 @@ def _chat(offer: Offer, shape: Shape, port: Port) -> Chat:
         session=offer.session_id,
         variables=offer.variables,
         window=offer.window,
+        summaries=offer.summaries,
+        settings=offer.context,
         turn=offer.turn,
         now=offer.now,
         seed=offer.seed,
@@ -198,6 +220,8 @@ def _chat_anew(chat: Chat, offer: Offer, shape: Shape, port: Port) -> Chat:
         session=offer.session_id,
         variables=offer.variables,
         window=offer.window,
+        summaries=offer.summaries,
+        settings=offer.context,
         turn=offer.turn,
         now=offer.now,
         seed=offer.seed,

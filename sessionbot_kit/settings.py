@@ -36,6 +36,7 @@ from sessionbot_kit.sections import (
     Folder,
     GatewayPort,
     Log,
+    Names,
     Plugins,
     Queues,
     Seconds,
@@ -44,7 +45,7 @@ from sessionbot_kit.sections import (
     Web,
 )
 
-FILE_NAMES = ("sessionbot.yml", "cobot.yml")
+FILE_NAMES = ("sessionbot.yml", "sessionbot.yaml", "cobot.yml")
 PREFIX = "SESSIONBOT_"
 
 Place = tuple[str, ...]
@@ -82,6 +83,9 @@ class Settings(BaseSettings):
     drain_s: Seconds = Field(5.0, description="Time that running turns have when the bot stops")
     max_message_bytes: Count = Field(
         64 * 1024 * 1024, description="Size of the largest message, its files included"
+    )
+    pairing: Names = Field(
+        (), description="Channels on which strangers must be approved first; * is all"
     )
     courier: Courier = Courier()
     queues: Queues = Queues()
@@ -196,12 +200,19 @@ def _nearest_file(home: Any) -> Path | None:
     environ = os.environ
     home = home or environ.get(f"{PREFIX}HOME") or environ.get("ROOT_DIR") or "data"
     folders = [Path(), Path(home).expanduser()] if isinstance(home, str | Path) else [Path()]
-    for path in (folder / name for folder in folders for name in FILE_NAMES):
-        try:
-            if path.is_file():
-                return path
-        except OSError as error:
-            raise _unreadable(path, error) from None
+    for folder in folders:
+        found = []
+        for path in (folder / name for name in FILE_NAMES):
+            try:
+                found += [path] if path.is_file() else []
+            except OSError as error:
+                raise _unreadable(path, error) from None
+        if len(two := [path for path in found if path.stem == "sessionbot"]) > 1:
+            raise SettingsError(
+                f"there are {two[0]} and {two[1]}, and only one is read; keep one of them"
+            )
+        if found:
+            return found[0]
     return None
 
 

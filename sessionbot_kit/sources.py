@@ -3,6 +3,7 @@
     load("plugins/tarot.py")          # a file
     load("plugins/tarot")             # a directory: its plugin.py, or else its __init__.py
     load("tarot_bot.cards:tarot")     # module:name of what is installed; or the module alone
+    load("data/plugins.yaml")         # the list of the original plugin manager
 
 A module gives what its `create_plugin()` returns; else the plugins that were made in it; else an
 instance of the one plugin class that it holds. Files and directories are editions: compiled from
@@ -12,6 +13,7 @@ The one rule to remember: **loading runs the code**. Load what you trust.
 
 import importlib
 import inspect
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -21,12 +23,15 @@ from sessionbot_kit.edition import MAIN, Edition, Page
 from sessionbot_kit.errors import PluginError
 from sessionbot_kit.extension import FunctionPlugin, Plugin, PluginMeta
 from sessionbot_kit.faults import place_of
+from sessionbot_kit.original_manifest import from_manifest
 
 FACTORY = "create_plugin"
 
 
 def load(what: str | Path) -> tuple[Plugin, ...]:
     """The plugins of a file, a directory, or `module:name`."""
+    if str(what).endswith((".yaml", ".yml")):
+        return from_manifest(Path(what), os.environ)  # its plugins look for it there themselves
     if isinstance(what, Path) or "/" in what or what.endswith(".py"):
         return open_edition(read_edition(Path(what)))
     return from_module(what)

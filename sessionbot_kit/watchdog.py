@@ -86,8 +86,12 @@ class Watchdog:
         if not self._busy.is_set():
             self._busy.set()
 
-    def leave(self) -> None:
-        """Guarded code has ended or waits; what was thrown and has not hit yet is taken back."""
+    def leave(self) -> float:
+        """Guarded code has ended or waits; what was thrown and has not hit yet is taken back.
+
+        Returns for how many seconds nobody else could run.
+        """
+        ran_s = time.monotonic() - self._since if self._since is not None else 0.0
         while True:
             try:
                 with self._lock:
@@ -95,7 +99,7 @@ class Watchdog:
                     if self._thrown:
                         self._thrown = False
                         throw_into(self._thread, None)
-                return
+                return ran_s
             except Runaway:
                 continue  # it came in this very moment: too late to matter
 
@@ -130,6 +134,7 @@ class Guarded(Generic[T]):
         is_ending: Callable[[], bool] = lambda: False,
     ) -> None:
         self.expired = False
+        self.longest_s = 0.0  # that it kept the loop to itself
         self._work = work
         self._watchdog = watchdog
         self._is_ending = is_ending
@@ -162,7 +167,7 @@ class Guarded(Generic[T]):
                     result: T = end.value
                     return result
                 finally:
-                    leave()
+                    self.longest_s = max(self.longest_s, leave())
                 if isinstance(error, asyncio.CancelledError):
                     self._goes_on_after(error)
                 try:

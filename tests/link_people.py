@@ -24,7 +24,7 @@ from sessionbot_kit.links.websocket import (
     connect_link,
     serve_links,
 )
-from sessionbot_kit.links.websocket.exchange import ControlCodec
+from sessionbot_kit.links.websocket.envelope import ControlCodec
 from sessionbot_kit.models import Media, OutgoingMessage
 from tests.cutting_proxy import Choose, CuttingProxy
 

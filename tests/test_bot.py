@@ -137,7 +137,8 @@ async def test_help_lists_what_the_plugins_say_of_themselves() -> None:
     assert await Bot(echo, count, help).hear("/help") == [
         "!count - Count the messages of this conversation.\n"
         "!echo - Say it again.\n"
-        "/help or !help - Show what I can do."
+        "/help or !help - Show what I can do.\n"
+        "/cancel - End a dialog in the middle."
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sessionbot_kit import Bot, Chat, IncomingMessage, plugin
-from sessionbot_kit.answering import ANSWER_AGAIN, APOLOGY, CANCELED, NOTHING_TO_CANCEL
+from sessionbot_kit.answering import ANSWER_AGAIN, APOLOGY, CANCELED, NOTHING_TO_CANCEL, PUT_AWAY
 from sessionbot_kit.models import StoredMessage
 from sessionbot_kit.runner import BEGIN_AGAIN, NOBODY_ANSWERED
 from sessionbot_kit.store import Turn
@@ -161,7 +161,7 @@ async def test_a_command_in_the_middle_is_answered_and_the_question_stays_open(
 async def test_a_command_that_asks_takes_the_place_of_the_dialog_and_says_so(talk: Talk) -> None:
     user = talk(pizza, soon)
     await user.says("!pizza")
-    assert await user.says("!soon") == ["(pizza is put away.)", "Now?"]
+    assert await user.says("!soon") == [PUT_AWAY.format("pizza"), "Now?"]
     assert await user.says("large") == ["So: large."]
     assert await user.says("large") == []
 
@@ -170,7 +170,7 @@ async def test_the_command_of_the_open_dialog_begins_it_again(talk: Talk) -> Non
     user = talk(pizza)
     await user.says("!pizza")
     await user.says("large")
-    assert await user.says("!pizza") == ["(pizza is put away.)", "Small or large?"]
+    assert await user.says("!pizza") == [PUT_AWAY.format("pizza"), "Small or large?"]
     assert await user.says("small") == ["With what?"]
 
 

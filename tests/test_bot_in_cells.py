@@ -2,20 +2,21 @@
 
 import asyncio
 import gc
-import logging
 import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextvars import ContextVar, copy_context
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from sessionbot_kit import Bot
+from sessionbot_kit import Bot, plugin
 from sessionbot_kit.bot import roster
 from sessionbot_kit.errors import PluginError
 from sessionbot_kit.plugins import echo
+from sessionbot_kit.vigil import Vigil
 from tests.drafts import COUNTER
 from tests.notebook import Notebook
 
@@ -103,32 +104,39 @@ async def test_in_a_script_two_bots_of_one_name_are_two() -> None:
     await two.stop()
 
 
-async def test_a_cell_that_blocks_is_told_of_with_the_messages_that_waited(
-    notebook: Notebook, caplog: pytest.LogCaptureFixture
+async def test_a_cell_that_blocked_is_told_of_with_the_messages_that_waited(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    await notebook.cell(START.format("echo", ""))
-    told = asyncio.Event()
+    async with Bot(echo) as bot, asyncio.TaskGroup() as people:
+        vigil = Vigil(bot.feed)
+        people.create_task(vigil.pulse.report(5.0))
+        for n in range(12):
+            people.create_task(bot.hear(f"!echo {n}"))
+    said = [line.getMessage() for line in caplog.records if line.name.endswith("vigil")]
+    assert said == ["the Jupyter kernel was busy 5.0 s; 12 messages waited"]
 
-    class Told(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            told.set()
 
-    log = logging.getLogger("sessionbot_kit.vigil")
-    log.addHandler(handler := Told())
-    bot = notebook.names["bot"]
-    try:
-        async with asyncio.TaskGroup() as people:
-            # They speak as soon as they can, which is after the cell.
-            waits = notebook.cell("import time\ntime.sleep(1.3)")  # that is what is tested
-            people.create_task(waits)
-            people.create_task(told.wait())
-            for n in range(3):
-                people.create_task(bot.hear(f"!echo {n}"))
-    finally:
-        log.removeHandler(handler)
-    said = [line.getMessage() for line in caplog.records if "busy" in line.getMessage()]
-    assert len(said) == 1
-    assert said[0].startswith("the Jupyter kernel was busy 1.")
+async def test_a_bot_that_a_cell_has_started_has_a_heart(notebook: Notebook) -> None:
+    await notebook.cell(START.format("", ""))
+    names = {task.get_name() for task in asyncio.all_tasks()}
+    assert "bot: vigil" in names
+    await notebook.cell("await bot.stop()")
+    assert "bot: vigil" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_what_a_plugin_prints_in_its_thread_goes_to_the_cell_that_started_the_bot() -> None:
+    cell: ContextVar[str] = ContextVar("cell", default="a stranger's")
+
+    @plugin("!where")
+    def where() -> str:
+        return cell.get()  # as ipykernel looks up where a print goes
+
+    cell.set("the one that started it")
+    async with Bot(where) as bot:
+        context = copy_context()
+        context.run(cell.set, "another one")
+        asked = asyncio.get_running_loop().create_task(bot.hear("!where"), context=context)
+        assert await asked == ["the one that started it"]
 
 
 async def test_the_error_of_a_task_that_nobody_asks_about_is_told(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sessionbot_kit import Chat, plugin
-from sessionbot_kit.answering import ANSWER_AGAIN, CANCELED, NOTHING_TO_CANCEL
+from sessionbot_kit.answering import ANSWER_AGAIN, CANCELED, NOTHING_TO_CANCEL, PUT_AWAY
 from sessionbot_kit.testing import Person
 
 words = st.sampled_from(["tea", "milk", "more tea"])
@@ -68,7 +68,7 @@ class Conversation(RuleBasedStateMachine):
 
     @rule()
     def goes_shopping(self) -> None:
-        put_away = ["(shop is put away.)"] if self.open_until else []
+        put_away = [PUT_AWAY.format("shop")] if self.open_until else []
         self.count("visits")
         self.variables.setdefault("cart", [])
         assert self.says("!shop") == [*put_away, "What?"]

@@ -1,5 +1,6 @@
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -293,3 +294,48 @@ def a_message() -> IncomingMessage:
         id="1", channel_type="loopback", channel_id="ada", sender_id="ada", sender_name="Ada",
         content="hello", timestamp=datetime.now(UTC),
     )  # fmt: skip
+
+
+async def test_observers_see_what_comes_and_what_was_sent_and_may_fail(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    class Diary(Plugin):
+        meta = PluginMeta(
+            id="diary",
+            implements={"session.on_receive": "heard", "session.on_send": "said"},
+        )
+
+        async def heard(self, message: IncomingMessage) -> None:
+            seen.append(f"< {message.content}")
+            raise OSError("the pen is empty")
+
+        def said(self, message: OutgoingMessage) -> None:
+            seen.append(f"> {message.content}")
+            loop.call_soon_threadsafe(both.set)
+
+    loop, both = asyncio.get_running_loop(), asyncio.Event()
+    async with a_gateway(tmp_path / "bot.db", Loopback(), Diary()) as gateway:
+        async with a_kernel(gateway, echo):
+            await gateway.settle(await loopback(gateway).hear("!echo hello"))
+        await both.wait()
+        assert seen == ["< !echo hello", "> hello"]
+        assert not gateway.supports("diary", "send")
+
+
+async def test_a_slow_channel_that_is_not_async_keeps_no_other_waiting(tmp_path: Path) -> None:
+    let_go = threading.Event()
+
+    class Slow(Plugin):
+        meta = PluginMeta(id="slow", implements={"session.send": "send"})
+
+        def send(self, message: OutgoingMessage) -> bool:
+            return let_go.wait(20)
+
+    async with a_gateway(tmp_path / "bot.db", Loopback(), Slow()) as gateway:
+        outlet = gateway._outlets["slow"]
+        message = a_message().reply("hello", id="r")
+        async with asyncio.TaskGroup() as sends:
+            for n in range(40):  # more than the loop has threads
+                sends.create_task(outlet.send(message.model_copy(update={"id": f"r{n}"})))
+            assert await asyncio.to_thread(lambda: "quick") == "quick"
+            let_go.set()

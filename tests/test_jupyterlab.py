@@ -1,9 +1,10 @@
-"""The first notebook in a real JupyterLab, in a real browser, without the network."""
+"""Every notebook in a real JupyterLab, in a real browser, without the network."""
 
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import pytest
 
+from checks.files import project_files
 from tests.machine import chromium
 
 if TYPE_CHECKING:
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.needs("chromium", "playwright"), pytest.mark.timeout(180)]
 
 ROOT = Path(__file__).parents[1]
-FIRST = ROOT / "notebooks" / "01_first_bot.ipynb"
+FOLDER = ROOT / "notebooks"
+NOTEBOOKS = [path for path in project_files(ROOT, ".ipynb") if path.is_relative_to(FOLDER)]
 START_S = 60
 # No question about news; and cells stay in the page when they scroll out of sight.
 SETTINGS = {
@@ -40,9 +43,28 @@ DONE = """() => {
         .filter(cell => cell.model.type === 'code' && cell.model.sharedModel.getSource().trim());
     return cells.every(cell => cell.model.executionCount != null
             && !cell.node.querySelector('.jp-InputPrompt')?.textContent.includes('*'))
-        || cells.some(cell => cell.model.outputs.toJSON()
-            .some(output => output.output_type === 'error'));
+        || cells.some(cell => !cell.model.metadata.tags?.includes('raises-exception')
+            && cell.model.outputs.toJSON().some(output => output.output_type === 'error'));
 }"""
+FAILED = """() => window.jupyterapp.shell.currentWidget.content.widgets
+    .filter(cell => cell.model.type === 'code'
+        && !cell.model.metadata.tags?.includes('raises-exception'))
+    .flatMap(cell => cell.model.outputs.toJSON())
+    .filter(output => output.output_type === 'error').map(output => output.evalue)"""
+BUSY = """() =>
+    window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"""
+ASK = """async code => {
+    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+    const asked = kernel.requestExecute({code});
+    let said = '';
+    asked.onIOPub = message => {
+        const content = message.content;
+        said += content.text || content.evalue || content.data?.['text/plain'] || '';
+    };
+    await asked.done;
+    return said;
+}"""
+KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
 LOADED = """() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length > 0
     && window.jupyterapp.shell.currentWidget.sessionContext?.session?.kernel?.status === 'idle'"""
 
@@ -122,10 +144,19 @@ class Visit:
         """Open a notebook and run all of its cells."""
         self.page.goto(self.lab.notebook(notebook, name))
         self.page.wait_for_function(LOADED)
+        self.run_all()
+        self.page.wait_for_function(DONE)
+
+    def run_all(self) -> None:
+        """Press *Run All*, and wait for nothing."""
         self.page.evaluate(
             "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
         )
-        self.page.wait_for_function(DONE)
+
+    def ask(self, code: str) -> str:
+        """Run code as a cell that nobody sees; what it says."""
+        said: str = self.page.evaluate(ASK, code)
+        return said
 
     def outputs(self) -> str:
         """Read all outputs as a person sees them."""
@@ -216,11 +247,69 @@ def test_a_cell_that_fails_is_seen_and_ends_the_run(visit: Visit) -> None:
     assert "ZeroDivisionError" in visit.outputs()
 
 
-def test_the_first_notebook_shows_in_jupyterlab_what_is_saved_with_it(visit: Visit) -> None:
-    notebook = nbformat.read(FIRST, as_version=4)
+@pytest.mark.parametrize(
+    "path", NOTEBOOKS, ids=[path.relative_to(FOLDER).as_posix() for path in NOTEBOOKS]
+)
+def test_run_all_shows_in_jupyterlab_what_is_saved(visit: Visit, path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
     expected = saved_lines(notebook)
     assert len(expected) > 3
-    visit.run(notebook, FIRST.name)
+    visit.run(notebook, path.name)
     shown = visit.outputs()
+    assert visit.page.evaluate(FAILED) == []
     assert [line for line in expected if line not in shown] == []
     assert (visit.outside, visit.errors) == ([], [])
+
+
+START = """%load_ext sessionbot_kit
+from sessionbot_kit import Bot
+bot = await Bot().start(listen={})"""
+GREET = """%%plugin greet
+from sessionbot_kit import plugin
+
+@plugin("!greet")
+async def greet(message):
+    return "version {}"
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_a_plugin_is_swapped_between_two_answers(visit: Visit) -> None:
+    say = "%say ada !greet"
+    visit.run(
+        notebook_of(START.format(0), GREET.format(1), say, GREET.format(2), say), "swap.ipynb"
+    )
+    shown = visit.outputs()
+    assert "['version 1']" in shown
+    assert "['version 2']" in shown
+    assert visit.ask(say) == "['version 2']"
+
+
+def test_an_interrupt_ends_the_cell_and_not_the_bot(visit: Visit) -> None:
+    wait = "import asyncio\nawait asyncio.sleep(600)"
+    visit.run(notebook_of(START.format(0), GREET.format(1)), "interrupt.ipynb")
+    visit.page.evaluate(
+        "code => { window.asked = " + KERNEL + ".requestExecute({code}).done; }", wait
+    )
+    visit.page.wait_for_function(BUSY)
+    visit.page.evaluate("async () => { await " + KERNEL + ".interrupt(); await window.asked; }")
+    assert visit.ask("%say ada !greet") == "['version 1']"
+
+
+def test_a_restart_frees_the_port_and_run_all_works_again(visit: Visit) -> None:
+    cells = START.format(free_port()), GREET.format(1), "%say ada !greet"
+    visit.run(notebook_of(*cells), "restart.ipynb")
+    assert "['version 1']" in visit.outputs()
+    visit.page.evaluate("async () => { await " + KERNEL + ".restart(); }")
+    visit.page.wait_for_function(LOADED)
+    assert "NameError" in visit.ask("try: bot\nexcept NameError as error: print(repr(error))")
+    visit.run_all()
+    visit.page.wait_for_function(DONE)
+    assert visit.page.evaluate(FAILED) == []
+    assert visit.ask("%say ada !greet") == "['version 1']"

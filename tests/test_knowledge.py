@@ -69,6 +69,17 @@ async def test_forms_and_accents_of_a_word_find_each_other(
     assert [hit.path for hit in hits] == ["garden.txt"]
 
 
+async def test_where_words_find_next_to_nothing_those_that_are_alike_are_tried(
+    knowledge: Knowledge, folder: Path
+) -> None:
+    await knowledge.add("house", folder)
+    (hit,) = await knowledge.search("monthly?", among=["house"])
+    assert (hit.heading, hit.found_by) == ("Lease > Rent", ("alike",))
+    (hit,) = await knowledge.search("tomat", among=["house"])
+    assert hit.path == "garden.txt"
+    assert await knowledge.search("zebra", among=["house"]) == ()
+
+
 async def test_a_question_without_words_finds_nothing(knowledge: Knowledge, folder: Path) -> None:
     await knowledge.add("house", folder)
     assert await knowledge.search("?!", among=["house"]) == ()

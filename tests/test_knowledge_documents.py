@@ -11,7 +11,7 @@ from sessionbot_kit.knowledge.folder import documents_in, look_into
 from sessionbot_kit.knowledge.formats import LONGEST_PIECE, lines_of
 from sessionbot_kit.knowledge.pages import UnreadableDocument
 from sessionbot_kit.knowledge.passages import Line, Passage, cut, pieces
-from sessionbot_kit.knowledge.query import Hit, fuse, match, words_of
+from sessionbot_kit.knowledge.query import Hit, any_of, fuse, words_of
 
 
 def read(path: Path, text: str | bytes) -> list[Line]:
@@ -204,10 +204,10 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
 
 
 def test_a_question_becomes_words_and_nothing_in_it_is_an_operator() -> None:
-    assert match('When is the "rent" due? NEAR(a b) OR title:x*') == (
+    assert any_of(words_of('When is the "rent" due? NEAR(a b) OR title:x*')) == (
         '"rent" OR "due" OR "near" OR "b" OR "title" OR "x"'
     )
-    assert match("?!") == ""
+    assert any_of(words_of("?!")) == ""
 
 
 def test_a_question_of_small_words_keeps_them() -> None:
@@ -216,7 +216,7 @@ def test_a_question_of_small_words_keeps_them() -> None:
 
 @given(st.text(max_size=200))
 def test_a_query_has_only_quoted_words(question: str) -> None:
-    assert re.fullmatch(r'("\w+"( OR "\w+")*)?', match(question))
+    assert re.fullmatch(r'("\w+"( OR "\w+")*)?', any_of(words_of(question)))
 
 
 def test_what_two_rankings_like_comes_first() -> None:

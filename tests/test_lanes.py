@@ -129,11 +129,22 @@ def test_nothing_leaves_once_the_credit_is_spent_and_one_frame_may_overdraw_it()
     lanes = joined(Terms(window=1_000))
     lanes.push(10_000, "a")
     assert len(sent(lanes)) == 3  # each weighs 100 and 256: two leave room for a third
-    lanes.grant(1_068)
+    lanes.grant(1_193)  # an eighth of the window is for short messages
     assert sent(lanes) == []
-    lanes.grant(1_069)
+    lanes.grant(1_194)
     assert len(sent(lanes)) == 1
     assert FRAGMENT_COST == 256
+
+
+def test_short_messages_leave_on_credit_that_long_ones_may_not_have() -> None:
+    lanes = joined(Terms(window=80_000))
+    lanes.push(10_000_000, "a")
+    assert set(order(lanes)) == {1}
+    for _ in range(2 * SMALL_IN_A_ROW):
+        lanes.push(1, "b")
+    assert order(lanes) == [*range(2, 2 * SMALL_IN_A_ROW + 2)]
+    lanes.grant(100_000)
+    assert order(lanes, 1) == [1]
 
 
 def test_an_older_grant_takes_nothing_back() -> None:

@@ -101,7 +101,7 @@ async def test_a_replay_shows_what_a_new_version_says_to_the_old_talk(notebook: 
     await notebook.cell("%say ada !greet you")
     await notebook.plugin("greet", GREET.replace("hello", "good day"))
     replay = await notebook.cell("%replay greet")
-    assert replay.differences == ("turn 1 (you): said 'hello you'; now 'good day you'",)
+    assert replay.differences == ("turn 1 (!greet you): said 'hello you'; now 'good day you'",)
 
 
 async def test_a_saved_recording_is_replayed_by_name(notebook: Notebook, tmp_path: Path) -> None:

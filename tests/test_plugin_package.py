@@ -17,18 +17,6 @@ from sessionbot_kit.plugin_package import PluginPackage
 from tests.drafts import PIZZA
 
 ROOT = Path(__file__).parents[1]
-ASK = """\
-import asyncio
-from sessionbot_kit import Bot
-from sessionbot_kit.library import Library
-
-async def main():
-    plugins = [one for one in Library([]).plugins() if one.meta.id == "pizza"]
-    async with Bot(*plugins) as bot:
-        print(await bot.hear("!pizza"), await bot.hear("large"))
-
-asyncio.run(main())
-"""
 
 
 async def promoted(folder: Path) -> Path:
@@ -131,9 +119,12 @@ def install_and_ask(folder: Path) -> None:
     pip = (python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation")
     run(*pip, ROOT, cwd=folder)
     run(*pip, folder / "pkg", cwd=folder)
-    listed = run(folder / "venv/bin/sessionbot", "plugins", cwd=folder)
-    assert "sessionbot_pizza.pizza:pizza" in " ".join(listed.split())
-    assert run(python, "-I", "-c", ASK, cwd=folder) == (
-        "['Small or large?'] ['Large pizza 1 is in oven 1.']\n"
+    elsewhere = folder / "elsewhere"  # where no folder has plugins
+    elsewhere.mkdir()
+    sessionbot = folder / "venv" / "bin" / "sessionbot"
+    assert "sessionbot_pizza.pizza:pizza" in " ".join(
+        run(sessionbot, "plugins", cwd=elsewhere).split()
     )
+    assert run(sessionbot, "say", "!pizza", cwd=elsewhere) == "Small or large?\n"
+    assert run(sessionbot, "say", "large", cwd=elsewhere) == "Large pizza 1 is in oven 1.\n"
     assert "1 passed" in run(python, "-m", "pytest", "-q", cwd=folder / "pkg")

@@ -268,3 +268,17 @@ async def test_a_bot_finds_what_was_promoted_in_its_folder(project: Project) -> 
     (found,) = Library(["plugins"], entries=False).plugins()
     async with Bot(found) as bot:
         assert await bot.hear("!pizza") == ["Small or large?"]
+
+
+async def test_a_test_that_is_there_stays_as_its_owner_wrote_it(project: Project) -> None:
+    (project.root / "tests").mkdir()
+    (project.root / "tests/test_pizza.py").write_text("# mine\n")
+    await project.cell("pizza", PIZZA, "!pizza")
+    await promote("pizza", bot=project.bot)
+    assert (project.root / "tests/test_pizza.py").read_text() == "# mine\n"
+
+
+async def test_in_another_folder_it_says_how_bots_find_it(project: Project) -> None:
+    await project.cell("pizza", PIZZA, "!pizza")
+    promoted = await promote("pizza", "mine", bot=project.bot)
+    assert promoted.note == "For bots to find it, add mine to plugins.paths in sessionbot.yml."

@@ -138,3 +138,21 @@ async def test_media_come_back_byte_for_byte() -> None:
     message = take.offer.message.model_copy(update={"media": (file,)})
     take = replace(take, offer=replace(take.offer, message=message))
     assert take_of(line_of(take)) == take
+
+
+async def test_an_error_with_half_a_character_ends_its_turn_as_any_other() -> None:
+    odd = made_of(PIZZA.replace("    size =", "    raise ValueError('\\ud800')\n    size ="))
+    async with Bot(odd) as bot:
+        (answer,) = await bot.hear("!pizza")
+        assert answer.startswith("Sorry")
+        (take,) = bot.recordings("pizza")[0].takes
+    assert str(take.result.error).startswith("ValueError: \ufffd (draft@")
+
+
+async def test_what_cannot_be_written_down_harms_no_turn(caplog: pytest.LogCaptureFixture) -> None:
+    recorder = Recorder("own")
+    recorder.begin(greet)
+    (take,) = (await recorded(greet, "!greet")).takes
+    recorder.note(greet, take.offer, take.steps, replace(take.result, error="\ud800"))
+    assert recorder.recordings("greet")[0].takes == ()
+    assert "turn not recorded" in caplog.messages

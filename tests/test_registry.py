@@ -185,3 +185,18 @@ async def test_sync_code_runs_in_a_thread_and_async_code_in_the_loop() -> None:
 
     assert await call(threading.get_ident) != threading.get_ident()
     assert await call(here) == threading.get_ident()
+
+
+def test_an_object_that_only_has_a_meta_is_no_plugin() -> None:
+    class Hollow:
+        meta = PluginMeta(id="hollow")
+
+    with pytest.raises(PluginError, match="hollow has a meta and nothing else; name what it does"):
+        Registry([Hollow()])
+
+
+async def test_a_point_that_nobody_declares_is_a_misspelled_one() -> None:
+    with pytest.raises(PluginError, match=r"no extension point chat.befor; did you mean chat.bef"):
+        await Registry().call_extension("chat.befor")
+    with pytest.raises(PluginError, match="point zzz; declare it in extension_points"):
+        await Registry().call_extension_chain("zzz", {})

@@ -33,7 +33,7 @@ async def test_a_version_is_played_from_the_state_that_it_began_with() -> None:
         recording = bot.recordings("counter")[-1]
     assert (await replay_with(made_of(COUNTER), recording)).same
     cold = await replay_with(made_of(COUNTER), replace(recording, handed=None))
-    assert cold.differences == ("turn 1 (): said 'you #2'; now 'you #1'",)
+    assert cold.differences == ("turn 1 (!count): said 'you #2'; now 'you #1'",)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +118,6 @@ async def test_a_replay_is_read_as_a_table() -> None:
         "turn  heard       said by 0    says 1",
         "────  ──────────  ───────────  ────────",
         "   1  !greet Bob  Hello, Bob!  Hi, Bob!",
-        "turn 1 (Bob): said 'Hello, Bob!'; now 'Hi, Bob!'",
+        "turn 1 (!greet Bob): said 'Hello, Bob!'; now 'Hi, Bob!'",
     ]
     assert "<caption>Replay of greet</caption>" in replay._repr_mimebundle_()["text/html"]

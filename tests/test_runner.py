@@ -1,6 +1,7 @@
 import asyncio
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ from sessionbot_kit.dialog import Chat
 from sessionbot_kit.extension import plugin
 from sessionbot_kit.link import Offer, Result
 from sessionbot_kit.models import IncomingMessage, OutgoingMessage, StoredMessage
-from sessionbot_kit.runner import run
+from sessionbot_kit.runner import Runner, run
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MESSAGE = IncomingMessage(
@@ -207,3 +208,20 @@ async def test_a_plugin_that_has_gone_is_an_error_with_its_name() -> None:
     offer = Offer(turn="t", attempt=1, epoch=1, plugin="gone", session_id="s", message=MESSAGE)
     result = await run(None, offer, timeout_s=1)
     assert "the plugin gone is not here any more" in (result.error or "")
+
+
+async def test_an_async_plugin_that_sleeps_is_named_with_what_to_write(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @plugin
+    async def lazy() -> str:
+        time.sleep(0.002)  # noqa: ASYNC251 - on purpose
+        return "yawn"
+
+    runner = Runner(slow_step_s=0.001)
+    result = await runner.run(lazy, Offer("t1", 1, 7, "lazy", "s1", MESSAGE))
+    runner.stop()
+    assert texts(result) == ["yawn"]
+    (line,) = [each for each in caplog.records if each.msg == "plugin kept everybody waiting"]
+    assert vars(line)["plugin"] == "lazy"
+    assert "`await asyncio.sleep(...)` for time.sleep" in vars(line)["hint"]

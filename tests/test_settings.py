@@ -327,5 +327,22 @@ def test_only_doors_look_at_the_environment() -> None:
         for node in ast.walk(ast.parse(room.read_text("utf-8")))
         if isinstance(node, ast.Attribute) and ast.unparse(node) == "os.environ"
     }
-    # logs: NO_COLOR; lab: passes it on; commands: a recovery phrase is given to a command alone
-    assert looking <= {"settings", "logs", "lab", "commands", "gateway_commands"}
+    # logs: NO_COLOR; lab: passes it on; commands: a recovery phrase is given to a command alone;
+    # sources: where plugins that were written for session_bot look themselves
+    assert looking <= {"settings", "logs", "lab", "commands", "gateway_commands", "sources"}
+
+
+def test_the_file_may_end_in_yaml_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sessionbot.yaml").write_text("turn_timeout_s: 7\n")
+    assert Settings.load().turn_timeout_s == 7
+
+
+def test_two_files_of_which_one_would_be_ignored_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("sessionbot.yml", "sessionbot.yaml"):
+        (tmp_path / name).write_text("turn_timeout_s: 7\n")
+    with pytest.raises(SettingsError, match=r"sessionbot.yml and sessionbot.yaml, and only one"):
+        Settings.load()

@@ -1,6 +1,7 @@
 """What happens seldom on a link, and must be right then."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -293,3 +294,34 @@ async def test_a_stopped_server_is_called_until_another_answers() -> None:
         await other.link()
         await kernel.send(parcel(1, 100_000))
         assert isinstance(kernel, ClientLink)
+
+
+async def test_a_gateway_that_is_away_is_warned_of_once_each_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tries: asyncio.Queue[None] = asyncio.Queue()
+
+    async def sleep(seconds: float) -> None:
+        tries.put_nowait(None)
+        await asyncio.sleep(0)
+
+    def warned() -> int:
+        return sum("no connection" in record.message for record in caplog.records)
+
+    caplog.set_level(logging.WARNING)
+    async with hall() as place:
+        port = place.server.port
+    link = connect_link(f"ws://127.0.0.1:{port}", backoff=at_once(), sleep=sleep)
+    async with asyncio.TaskGroup() as group:
+        opening = group.create_task(link.link.open())
+        for _ in range(5):
+            await tries.get()
+        assert warned() == 1
+        async with serve_links(lambda link: None, port=port):
+            await opening
+        while warned() < 2:
+            await tries.get()
+    for _ in range(5):
+        await tries.get()
+    assert warned() == 2
+    await link.link.close()

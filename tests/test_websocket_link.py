@@ -367,5 +367,5 @@ async def test_a_tap_shows_frames_as_they_pass_and_drops_what_nobody_reads() -> 
             await gateway.receive()
             seen = passing.take()
     assert len(seen) == 4
-    assert passing.dropped > 10
+    assert passing.dropped > 5
     assert (seen[-1].way, seen[-1].id, seen[-1].state) == ("in", "2", "complete")

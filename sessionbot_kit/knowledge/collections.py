@@ -18,12 +18,15 @@ from typing import Any, Final, Self
 from sessionbot_kit.errors import UsageError
 from sessionbot_kit.knowledge.index import CollectionStatus, Index
 from sessionbot_kit.knowledge.indexing import Progress, Report
-from sessionbot_kit.knowledge.query import Hit, fuse, match
+from sessionbot_kit.knowledge.query import Hit, any_of, fuse, words_of
 from sessionbot_kit.knowledge.vectors import Nearest, packed
 from sessionbot_kit.tables import Table
 
 CANDIDATES: Final = 50
 EMBED_BATCH: Final = 64
+FEW: Final = 3  # hits, below which words that are alike are looked for
+SHORTEST: Final = 3  # letters of a word that may have others like it
+MOST_ALIKE: Final = 20
 
 Embed = Callable[[Sequence[str]], Awaitable[list[list[float]]]]
 
@@ -126,19 +129,25 @@ class Knowledge:
     ) -> Hits:
         """The passages that fit a question best, of these collections and no other."""
         names = list(dict.fromkeys(among))
-        query = match(question)
-        if not query or not names:
+        words = words_of(question)
+        if not words or not names:
             return Hits()
         vector: list[float] | None = None
         if self._embed is not None:
             (vector,) = await self._embed([question])
-        return await asyncio.to_thread(self._search, query, vector, names, owner, limit)
+        return await asyncio.to_thread(self._search, words, vector, names, owner, limit)
 
     # How it works
 
     def _search(
-        self, query: str, vector: list[float] | None, names: list[str], owner: str, limit: int
+        self,
+        words: list[str],
+        vector: list[float] | None,
+        names: list[str],
+        owner: str,
+        limit: int,
     ) -> Hits:
+        query = any_of(words)
         # Alone, words need no fusion, and no more candidates than are wanted.
         alone = vector is None and len(names) == 1
         wanted = limit if alone else max(CANDIDATES, limit)
@@ -146,6 +155,8 @@ class Knowledge:
         rankings: list[list[tuple[str, int]]] = []
         for name in names:
             best = self.index.best(name, query, wanted, owner)
+            if len(best) < FEW:
+                best += self._alike(name, words, {row for row, _ in best}, wanted, owner)
             if alone:
                 return Hits(hit for _, hit in best)
             found |= {(name, row): hit for row, hit in best}
@@ -153,12 +164,28 @@ class Knowledge:
             if vector is not None:
                 rows = self._nearest(name, owner).to(vector, wanted)
                 for row, hit in self.index.passages(name, rows, owner).items():
-                    words = found.get((name, row))
-                    both = replace(hit, found_by=("words", "meaning")) if words else hit
+                    known = found.get((name, row))
+                    both = replace(hit, found_by=("words", "meaning")) if known else hit
                     found[name, row] = both
                 rankings.append([(name, row) for row in rows if (name, row) in found])
         scores = list(fuse(rankings).items())[:limit]
         return Hits(replace(found[key], score=score) for key, score in scores)
+
+    def _alike(
+        self, name: str, words: Sequence[str], found: set[int], limit: int, owner: str
+    ) -> list[tuple[int, Hit]]:
+        """When words find next to nothing: passages with words that begin or end like them."""
+        terms = dict.fromkeys(
+            term
+            for word in words
+            if len(word) >= SHORTEST
+            for term in self.index.alike(name, word, MOST_ALIKE, owner)
+        )
+        if not terms:
+            return []
+        more = self.index.best(name, any_of(terms), limit, owner)
+        alike = [(row, replace(hit, found_by=("alike",))) for row, hit in more if row not in found]
+        return alike[: max(0, limit - len(found))]
 
     def _nearest(self, name: str, owner: str) -> Nearest:
         near = self._near.get((name, owner))

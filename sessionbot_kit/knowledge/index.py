@@ -13,11 +13,14 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sessionbot_kit.errors import UsageError
 from sessionbot_kit.knowledge.index_file import collection_id, connect, prepare, writing
 from sessionbot_kit.knowledge.indexing import Progress, Report, update
 from sessionbot_kit.knowledge.query import Hit
+
+BEGINNING: Final = 4  # letters that words have in common to be alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,9 @@ class Index:
                 "tokenize = 'porter unicode61 remove_diacritics 2')"
             )
             connection.execute(
+                f"CREATE VIRTUAL TABLE IF NOT EXISTS words_{id} USING fts5vocab(passages_{id}, row)"
+            )
+            connection.execute(
                 f"INSERT INTO passages_{id} (passages_{id}, rank) VALUES ('rank', "
                 "'bm25(1.0, 1.5, 0.5)')"
             )
@@ -75,6 +81,7 @@ class Index:
         """Forget a collection. Its documents stay where they are."""
         with writing(self.path) as connection:
             id = collection_id(connection, name, owner)
+            connection.execute(f"DROP TABLE words_{id}")
             connection.execute(f"DROP TABLE passages_{id}")
             for table, column in (
                 ("vectors", "collection"),
@@ -122,6 +129,17 @@ class Index:
             (row, Hit(name, path, first, last, heading, text, -rank))
             for row, rank, path, first, last, heading, text in rows
         ]
+
+    def alike(self, name: str, word: str, limit: int, owner: str = "") -> list[str]:
+        """Words of the collection that begin like this one, or have it inside them."""
+        with self._reading:
+            id = collection_id(self._read, name, owner)
+            rows = self._read.execute(
+                f"SELECT term FROM words_{id} WHERE instr(term, ?) OR substr(term, 1, ?) = ? "
+                "ORDER BY doc LIMIT ?",
+                (word, BEGINNING, word[:BEGINNING], limit),
+            ).fetchall()
+        return [term for (term,) in rows]
 
     def passages(self, name: str, rows: Sequence[int], owner: str = "") -> dict[int, Hit]:
         """Passages by their rows."""

@@ -1,6 +1,6 @@
 """What is searched for, and how several rankings become one.
 
-    match("When is the rent due?")          # '"rent" OR "due"'
+    any_of(words_of("When is the rent due?"))        # '"rent" OR "due"'
     fuse([["a", "b"], ["b", "c"]])          # ['b', 'a', 'c']
 
 A question becomes words, each in quotes, so that nothing in it is an operator of the index. The
@@ -62,9 +62,9 @@ def words_of(question: str) -> list[str]:
     return ([word for word in words if word not in _EMPTY] or words)[:MOST_WORDS]
 
 
-def match(question: str) -> str:
-    """A question as a query of the index; empty when it has no word."""
-    return " OR ".join(f'"{word}"' for word in words_of(question))
+def any_of(words: Iterable[str]) -> str:
+    """A query of the index for passages with any of these words."""
+    return " OR ".join('"{}"'.format(word.replace('"', "")) for word in words)
 
 
 def fuse(rankings: Iterable[Sequence[K]]) -> dict[K, float]:

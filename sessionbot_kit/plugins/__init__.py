@@ -6,5 +6,7 @@ bot = Bot(echo, help)
 
 from sessionbot_kit.plugins.echo import echo
 from sessionbot_kit.plugins.help import help
+from sessionbot_kit.plugins.reset import reset
+from sessionbot_kit.plugins.status import status
 
-__all__ = ["echo", "help"]
+__all__ = ["echo", "help", "reset", "status"]

@@ -1,6 +1,6 @@
 """Tells people what the bot can do, in the words of the plugins themselves."""
 
-from sessionbot_kit.extension import Plugin, PluginMeta
+from sessionbot_kit.extension import CANCEL, Plugin, PluginMeta
 from sessionbot_kit.registry import Registry
 
 
@@ -16,6 +16,7 @@ class Help(Plugin):
         for route in self.registry.routes():
             reach = " or ".join(route.prefixes) or "anything else"
             lines.append(f"{reach} - {route.summary}" if route.summary else reach)
+        lines.append(f"{CANCEL} - End a dialog in the middle.")
         return "\n".join(lines)
 
 

@@ -74,8 +74,8 @@ class Api:
         if operation.scope == "visitor":
             ask.visitor = await room.guard.visitor(request, room)
             who = ask.visitor.id
-        elif operation.scope == "admin":
-            room.guard.admin(request)
+        elif operation.scope != "anybody":
+            await room.guard.keeper(request, room, operation.scope)
         elif operation.tag != "house":
             room.guard.check_pace(request)
         key = request.header(b"idempotency-key")

@@ -3,25 +3,27 @@
     guard = Guard(Terms(admin_token="..."))
     guard.check_host(request)                  # somebody's name for us that we do not know: 421
     session = await guard.visitor(request, room)   # by bearer or by cookie, or one of four refusals
-    guard.admin(request)                       # the session API and the view of the house
+    await guard.keeper(request, room, "admin")     # the session API; "watch": what waits
 
 A cookie is sent by a browser whoever asks it to, so whatever changes something by cookie must come
 from our own page. The one rule to remember: **a token opens one session**; an id in a request is
 compared with it and never opens anything by itself.
 """
 
+import contextlib
 import hmac
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from sessionbot_kit.access import RateLimiter
-from sessionbot_kit.errors import TokenForeign, TokenUnknown, UsageError
+from sessionbot_kit.errors import AccessError, TokenForeign, TokenUnknown, UsageError
 from sessionbot_kit.rest.exchange import Request
 from sessionbot_kit.rest.problems import Problem
 from sessionbot_kit.sessions import Conversation, SessionManager
+from sessionbot_kit.tokens import Scope, Tokens
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -54,9 +56,8 @@ class Door(Protocol):
 class Guard:
     """Looks at everybody who comes."""
 
-    def __init__(self, terms: Terms, *, is_admin: Callable[[str], bool] | None = None) -> None:
+    def __init__(self, terms: Terms) -> None:
         self.terms = terms
-        self._is_admin = is_admin
         self._asks = RateLimiter(terms.asks_per_minute)
         self._beginnings = RateLimiter(terms.sessions_per_minute)
         self._failures = RateLimiter(terms.failures_per_minute)
@@ -91,8 +92,12 @@ class Guard:
     def check_pace(self, request: Request) -> None:
         self._asks.take(network_of(request.client))
 
-    def check_beginning(self, request: Request) -> None:
-        """Count a new session of an address."""
+    async def check_beginning(self, request: Request, door: Door) -> None:
+        """Count a new session of an address; a program with a token for chats may begin many."""
+        if bearer := bearer_of(request):
+            with contextlib.suppress(AccessError):
+                await Tokens(door.sessions.store).check(bearer, "chat")
+                return
         self._beginnings.take(network_of(request.client))
 
     # Who it is
@@ -130,27 +135,27 @@ class Guard:
             self._failures.take(network)
             raise
 
-    def admin(self, request: Request) -> None:
+    async def keeper(self, request: Request, door: Door, scope: Scope) -> None:
         """Whoever looks after the bot, by token; or anybody here, while it is developed."""
         if bearer := bearer_of(request):
-            if self._knows(bearer):
+            ours = self.terms.admin_token
+            if ours is not None and hmac.compare_digest(bearer.encode(), ours.encode()):
                 return
-            self._failures.take(network_of(request.client))
-            raise TokenUnknown("this token does not open the session API; use the admin token")
+            self.check_pace(request)
+            try:
+                await Tokens(door.sessions.store).check(bearer[:MAX_TOKEN_CHARS], scope)
+            except TokenUnknown:
+                self._failures.take(network_of(request.client))
+                raise
+            return
         if self.terms.dev and is_loopback(request.client):
             self.check_origin(request, needed=False)
             return
         self.check_pace(request)
         raise TokenUnknown(
-            "the session API needs the admin token; set web.admin_token, and send it as "
-            "Authorization: Bearer"
+            "the session API needs a token; make one with `sessionbot token new admin`, and send "
+            "it as Authorization: Bearer"
         )
-
-    def _knows(self, token: str) -> bool:
-        ours = self.terms.admin_token
-        if ours is not None and hmac.compare_digest(token.encode(), ours.encode()):
-            return True
-        return self._is_admin is not None and self._is_admin(token)
 
 
 def bearer_of(request: Request) -> str:

@@ -20,6 +20,7 @@ _REF: Final = "#/components/schemas/{model}"
 _AT_THE_DOOR: Final = {
     "anybody": (400, 421, 429, 503),
     "visitor": (400, 401, 403, 410, 421, 429, 503),
+    "watch": (400, 401, 403, 421, 429, 503),
     "admin": (400, 401, 403, 421, 429, 503),
 }
 _TITLES: Final = {
@@ -37,6 +38,7 @@ _TITLES: Final = {
     429: "Too much at once; Retry-After says when there is room again",
     503: "Not now; Retry-After says when to ask again",
 }
+_KEYS: Final = {"visitor": "session", "watch": "watch", "admin": "admin"}
 _OK: Final = {200: "Done", 201: "Made", 202: "Taken; the answer follows", 204: "Done"}
 _KEY: Final = {
     "name": "Idempotency-Key",
@@ -84,10 +86,15 @@ def document(operations: Iterable[Operation], *, server: str = "/") -> dict[str,
                     "scheme": "bearer",
                     "description": "The token of one session, from POST /api/session",
                 },
+                "watch": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "`sessionbot token new watch`, or a token for admin",
+                },
                 "admin": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "The admin token of the settings",
+                    "description": "web.admin_token, or `sessionbot token new admin`",
                 },
             },
         },
@@ -102,7 +109,7 @@ def _described(operation: Operation, references: Any) -> dict[str, Any]:
         "responses": _responses(operation, references),
     }
     if operation.scope != "anybody":
-        told["security"] = [{"session" if operation.scope == "visitor" else "admin": []}]
+        told["security"] = [{_KEYS[operation.scope]: []}]
     parameters = [
         {
             "name": each.name,

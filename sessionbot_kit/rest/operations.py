@@ -19,7 +19,7 @@ from sessionbot_kit.rest.exchange import Answer, Request
 from sessionbot_kit.rest.guard import Guard
 from sessionbot_kit.sessions import Conversation, SessionManager
 
-Scope = Literal["anybody", "visitor", "admin"]
+Scope = Literal["anybody", "visitor", "watch", "admin"]
 
 
 @dataclass(slots=True)

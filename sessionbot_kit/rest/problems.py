@@ -20,6 +20,7 @@ import orjson
 
 from sessionbot_kit.errors import (
     AccessError,
+    ChannelError,
     KitError,
     RateLimited,
     SessionEnded,
@@ -30,6 +31,7 @@ from sessionbot_kit.errors import (
     StoreFull,
     TokenEnded,
     TokenForeign,
+    TokenTooNarrow,
     UsageError,
     VariableQuotaExceeded,
 )
@@ -41,6 +43,7 @@ _KINDS: Final[tuple[tuple[type[KitError], int, str], ...]] = (
     (RateLimited, 429, "rate_limited"),
     (TokenForeign, 403, "token_foreign"),
     (TokenEnded, 410, "session_ended"),
+    (TokenTooNarrow, 403, "token_too_narrow"),
     (AccessError, 401, ""),  # its own code
     (SessionUnknown, 404, "session_unknown"),
     (SessionEnded, 409, "session_ended"),
@@ -50,6 +53,7 @@ _KINDS: Final[tuple[tuple[type[KitError], int, str], ...]] = (
     (StoreBusy, 503, "busy"),
     (StoreFull, 507, "disk_full"),
     (StoreError, 503, "store_unavailable"),
+    (ChannelError, 503, "not_ready"),
 )
 
 

@@ -45,7 +45,7 @@ async def begin(ask: Ask) -> Answer:
         guard.check_origin(ask.request)
         if (known := await _known(ask)) is not None:
             return json_answer({"session_id": known.id, "token": None})
-    guard.check_beginning(ask.request)
+    await guard.check_beginning(ask.request, room)
     visitor = new_id()
     session = await room.sessions.get_or_create_session(
         interface_type="web",

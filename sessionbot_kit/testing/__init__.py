@@ -20,6 +20,7 @@ import pytest
 pytest.register_assert_rewrite("sessionbot_kit.testing.channel_contract")
 pytest.register_assert_rewrite("sessionbot_kit.testing.link_contract")
 
+from sessionbot_kit.replaying import replay_with  # noqa: E402
 from sessionbot_kit.testing.channel_contract import ChannelContract, Line, Peer  # noqa: E402
 from sessionbot_kit.testing.clock import FakeClock  # noqa: E402
 from sessionbot_kit.testing.link_contract import LinkContract  # noqa: E402
@@ -35,5 +36,6 @@ __all__ = [
     "Person",
     "Talk",
     "plays",
+    "replay_with",
     "talk",
 ]

@@ -318,9 +318,11 @@ async def _open(peer: Peer) -> AsyncIterator[House]:
     """The channel, started; nobody listens yet."""
     channel = peer.channel
     await call(getattr(channel, "start", _nothing))
+    house = House(Outlet(channel))
     try:
-        yield House(Outlet(channel))
+        yield house
     finally:
+        house.outlet.close()
         await call(getattr(channel, "stop", _nothing))
 
 

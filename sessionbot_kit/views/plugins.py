@@ -13,6 +13,8 @@ from sessionbot_kit.views.telling import line_of
 from sessionbot_kit.views.view import Lines, View
 
 COLUMNS = ("plugin", "version", "answers to", "turns", "errors", "last error")
+SWAPS = "Swaps, the newest first"
+SWAP_COLUMNS = ("what", "plugin", "details")
 HISTORY = 20
 
 
@@ -50,9 +52,7 @@ class PluginRoom(View):
         self.paint()
 
     def paint(self) -> None:
-        history = look.table(
-            "Swaps, the newest first", ("what", "plugin", "details"), self.history()
-        )
+        history = look.table(SWAPS, SWAP_COLUMNS, self.history())
         self.show(
             look.page(
                 look.table(self._title(), COLUMNS, self.rows()),
@@ -84,7 +84,10 @@ class PluginRoom(View):
         return self.swaps.newest[::-1]
 
     def text(self) -> str:
-        return Table(self._title(), COLUMNS, self.rows()).text()
+        plugins = Table(self._title(), COLUMNS, self.rows()).text()
+        if not self.swaps.newest:
+            return plugins
+        return f"{plugins}\n\n{Table(SWAPS, SWAP_COLUMNS, self.history()).text()}"
 
     def static(self) -> str:
         return look.table(self._title(), COLUMNS, self.rows()) + self._graph()

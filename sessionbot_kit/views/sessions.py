@@ -20,11 +20,12 @@ from sessionbot_kit.journal import Journal
 from sessionbot_kit.models import SessionKey
 from sessionbot_kit.sessions import Conversation, SessionTable
 from sessionbot_kit.sessions.conversation import spelled
-from sessionbot_kit.tables import shown
+from sessionbot_kit.tables import Table, shown
 from sessionbot_kit.views import look
 from sessionbot_kit.views.view import View, choose, on_loop
 
 SHOWN_LINES = 60
+COLUMNS = ("session", "state", "messages", "tokens")
 
 
 class SessionExplorer(View):
@@ -114,12 +115,20 @@ class SessionExplorer(View):
         self.show(look.page(*self._parts()))
 
     def text(self) -> str:
-        shown_too = f"\n\n{self.chosen.card().text()}" if self.chosen is not None else ""
-        return self.sessions.table().text() + shown_too
+        return Table(self._title(), COLUMNS, self.rows()).text()
 
     def static(self) -> str:
-        table = self.sessions.table()
-        return look.table(table.title, table.columns, table.rows)
+        return look.table(self._title(), COLUMNS, self.rows())
+
+    def rows(self) -> list[tuple[object, ...]]:
+        """The list, without a time of day: the same conversations read the same in every run."""
+        return [
+            (spelled(one.key), one.state, one.totals.messages, one.totals.tokens)
+            for one in self.sessions
+        ]
+
+    def _title(self) -> str:
+        return f"Conversations of {self.bot.name}"
 
     def close(self) -> None:
         super().close()

@@ -11,6 +11,7 @@ view never prints and never holds up the house; what it cannot show in time it c
 """
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -42,6 +43,7 @@ class View:
         self.paints = 0
         self._crew = Crew(f"view {self.title}")
         self._painted = ""
+        self._catch_up: list[Callable[[], None]] = []
 
     def close(self) -> None:
         """Stop following; what is shown stays as it is."""
@@ -73,7 +75,18 @@ class View:
                     await painted
                 await asyncio.sleep(PAINT_EVERY_S)
 
+        def catch_up() -> None:
+            if news := source.take():
+                take_in(news)
+
+        if not inspect.iscoroutinefunction(take_in):
+            self._catch_up.append(catch_up)
         self.start(following(), "following")
+
+    def catch_up(self) -> None:
+        """Take in what has happened up to now, before the next tenth of a second."""
+        for catch_up in self._catch_up:
+            catch_up()
 
     def start(self, work: Coroutine[Any, Any, Any], what: str) -> None:
         """Do something beside; without a running loop there is no beside, and nothing is done."""
@@ -85,9 +98,11 @@ class View:
         self._crew.start(work, what)
 
     def __repr__(self) -> str:
+        self.catch_up()
         return self.text()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        self.catch_up()
         bundle = dict(self.widget._repr_mimebundle_() or {})
         return bundle | {"text/plain": self.text(), "text/html": self.static()}
 

@@ -9,7 +9,7 @@ The one rule to remember: on loopback alone unless somebody says otherwise.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -81,7 +81,7 @@ class Door:
         try:
             self._guard.check_host(request)
             if request.scope["path"] == "/metrics":
-                return self._metrics(request)
+                return await self._metrics(request, room or next(iter(self.rooms.values())))
             if request.method in ("GET", "HEAD"):
                 if (asset := self._site.asset(request)) is not None:
                     return asset
@@ -106,8 +106,8 @@ class Door:
             return await send({"type": "websocket.http.response.body", "body": b""})
         await converse(scope, receive, send, room, self._crew)
 
-    def _metrics(self, request: Request) -> Answer:
-        self._guard.admin(request)
+    async def _metrics(self, request: Request, room: Room) -> Answer:
+        await self._guard.keeper(request, room, "watch")
         rooms = self.rooms.values()
         self.metrics.set(
             "chats", "Browsers that look", {r.bot.name: r.channel.viewers for r in rooms}
@@ -133,7 +133,6 @@ async def serve(
     host: str = "127.0.0.1",
     port: int = 8080,
     admin_token: str | None = None,
-    is_admin: Callable[[str], bool] | None = None,
     dev: bool = False,
     hosts: tuple[str, ...] = (),
     origins: tuple[str, ...] = (),
@@ -152,7 +151,7 @@ async def serve(
         **limits,
     )
     check_terms(terms, host)
-    guard = Guard(terms, is_admin=is_admin)
+    guard = Guard(terms)
     named = bots if isinstance(bots, Mapping) else {"/": bots}
     door = Door(named, guard, secure=secure, max_chats=max_chats)
     async with listening(

@@ -231,7 +231,7 @@ async def _listen(
             log.exception("frame failed")
             problem = Problem(500, "internal")
         browser.show(_error(problem, id))
-        bad += problem.code != "rate_limited"
+        bad += problem.status == 400
         if problem.status in (401, 403, 410):
             return await browser.close(REFUSED, problem.code)
         if bad > MAX_BAD_FRAMES:
@@ -271,10 +271,9 @@ def _read(event: Any) -> Hello | Say:
 
 
 def _error(problem: Problem, id: str | None) -> dict[str, Any]:
-    frame = {"type": "error", "code": problem.code, "detail": problem.detail}
-    for name, value in problem.headers:
-        if name == b"retry-after":
-            frame["retry_after"] = value.decode()
+    frame: dict[str, Any] = {"type": "error", "code": problem.code, "detail": problem.detail}
+    if problem.status == 429 or problem.status >= 500:
+        frame["again_s"] = int(dict(problem.headers).get(b"retry-after", b"1"))
     return frame if id is None else {**frame, "id": id}
 
 

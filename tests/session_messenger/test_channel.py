@@ -1,5 +1,6 @@
 """The channel, from one person to another over the loopback network."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sessionbot_kit.channel import Receipt
 from sessionbot_kit.channels.session_messenger import compose, pace
 from sessionbot_kit.channels.session_messenger.channel import SessionMessenger
 from sessionbot_kit.channels.session_messenger.envelope import pack, pad, seal, sign, wrap
@@ -256,6 +258,38 @@ async def test_a_channel_that_is_not_started_says_so(ada: Identity) -> None:
     message = OutgoingMessage(channel_type=CHANNEL_TYPE, channel_id="x", content="x")
     with pytest.raises(UsageError, match="await its start"):
         await SessionMessenger(ada).send(message)
+
+
+class Resting(Pace):
+    """Notes that the channel begins to rest, and lets it rest long."""
+
+    begun: asyncio.Event
+
+    def wait_s(self, now: float) -> float:
+        self.begun.set()
+        return 60.0
+
+
+def test_a_channel_can_be_started_again_in_another_loop(ada: Identity, tmp_path: Path) -> None:
+    resting = Resting()
+    channel = SessionMessenger(ada, folder=tmp_path, seeds=(), pace=resting)
+    for _ in range(2):
+        asyncio.run(listen_until_it_rests(channel, resting))
+
+
+async def listen_until_it_rests(channel: SessionMessenger, resting: Resting) -> None:
+    resting.begun = asyncio.Event()
+    await channel.start()
+    listening = asyncio.create_task(channel.receive(nobody))
+    await resting.begun.wait()
+    listening.cancel()
+    await asyncio.wait([listening])
+    await channel.stop()
+    assert listening.cancelled()
+
+
+async def nobody(message: object) -> Receipt:
+    raise AssertionError("nobody wrote")
 
 
 async def test_a_channel_can_be_stopped_twice(ada: Identity) -> None:

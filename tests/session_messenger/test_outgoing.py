@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,15 +41,13 @@ class Desk:
         self.files = FileClient(folder / "media", url=network.file_server_url, pause_s=0.0)
         self.outgoing = Outgoing(bot, self.swarm, self.files, self.state, name="Bot")
 
-    async def says(
-        self, text: str, *, id: str | None = ONCE, media: tuple[Media, ...] = ()
-    ) -> SendResult:
+    async def says(self, text: str, *, id: str | None = ONCE, **more: Any) -> SendResult:
         message = OutgoingMessage(
             channel_type=CHANNEL_TYPE,
             channel_id=self.ada.session_id,
             content=text,
             id=id,
-            media=media,
+            **more,
         )
         return await self.outgoing.say(message)
 
@@ -199,3 +198,23 @@ async def test_messages_carry_the_network_s_time_and_not_ours(desk: Desk) -> Non
         desk.outgoing = Outgoing(desk.bot, swarm, desk.files, desk.state)
         (id,) = (await desk.says("Hello")).ids
     assert abs(MessageId.parse(id).timestamp - desk.network.now_ms()) < 60_000
+
+
+@pytest.mark.parametrize(
+    ("delete_after", "kept"),
+    [
+        (None, 1_209_600),
+        (3_600, 3_600),
+        (0.5, 60),
+        (float("inf"), 1_209_600),
+        (10**9, 1_209_600),
+        (-1, 1_209_600),
+        ("soon", 1_209_600),
+    ],
+)
+async def test_what_will_be_taken_back_does_not_stay_in_the_swarm_longer(
+    desk: Desk, delete_after: object, kept: int
+) -> None:
+    await desk.says("soon gone", metadata={"delete_after": delete_after})
+    (record,) = desk.network.nodes[0].mailbox.of(desk.ada.session_id)
+    assert record.expiry - record.timestamp == kept * 1000

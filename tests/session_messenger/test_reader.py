@@ -1,6 +1,9 @@
 """Reading a mailbox: each record once, none forgotten, whatever nodes do."""
 
 import asyncio
+import gc
+import sys
+from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -31,6 +34,7 @@ from sessionbot_kit.channels.session_messenger.swarm import SwarmClient
 from sessionbot_kit.errors import ChannelError
 
 NODES = 3
+NOISE_BLOCKS = 350
 
 
 class Place:
@@ -349,3 +353,23 @@ async def test_a_busy_node_is_left_for_another(place: Place, ada: Identity) -> N
     place.network.nodes[0].always = Refuses(429, "Too Many Requests\n")
     place.network.nodes[1].always = Refuses(503, "Service node is not ready: syncing\n")
     assert await place.look() == ["hello"]
+
+
+@pytest.mark.parametrize("looks", [400, pytest.param(10_000, marks=pytest.mark.long)])
+@pytest.mark.timeout(180)
+async def test_looks_into_an_empty_mailbox_leave_nothing_in_memory(
+    place: Place, looks: int
+) -> None:
+    for node in place.network.nodes:
+        node.calls = deque(maxlen=1)  # it notes what it was asked, for tests
+    for _ in range(100):
+        await place.reader.look()
+    before = held_blocks()
+    for _ in range(looks):
+        await place.reader.look()
+    assert held_blocks() - before < NOISE_BLOCKS  # less than one for each look
+
+
+def held_blocks() -> int:
+    gc.collect()
+    return sys.getallocatedblocks()

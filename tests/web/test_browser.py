@@ -87,7 +87,7 @@ async def test_what_the_bot_does_to_its_messages_is_seen(home: House) -> None:
         await visit.page.get_by_text("This message was taken back").wait_for()
         await home.channel.typing(chat)
         await visit.page.get_by_text("is writing…").wait_for()
-        await home.channel.presence(chat, "away")
+        await home.channel.presence("away")
         await visit.page.get_by_text("Away").wait_for()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import orjson
 
+from sessionbot_kit.tokens import SCOPES, Tokens
 from tests.web.people import House, house
 
 
@@ -88,6 +89,37 @@ async def test_the_session_api_refuses_the_token_of_a_visitor(home: House) -> No
         assert answer.status_code == 401, path
 
 
+async def test_a_token_of_the_command_opens_as_much_as_its_scope_says(home: House) -> None:
+    tokens = Tokens(home.bot.gateway.store)
+    opened = {}
+    for scope in SCOPES:
+        headers = {"Authorization": f"Bearer {await tokens.issue(scope)}"}
+        for path in ("/api/sessions", "/api/stats"):
+            answer = await home.client.get(path, headers=headers)
+            opened[scope, path] = answer.status_code, answer.json().get("code")
+    narrow = (403, "token_too_narrow")
+    assert opened["admin", "/api/sessions"] == opened["admin", "/api/stats"] == (200, None)
+    assert opened["watch", "/api/stats"] == opened["kernel", "/api/stats"] == (200, None)
+    assert opened["watch", "/api/sessions"] == opened["chat", "/api/stats"] == narrow
+    assert opened["shadow", "/api/sessions"] == opened["shadow", "/api/stats"] == narrow
+
+
+async def test_a_token_of_the_command_that_has_expired_or_was_revoked_opens_nothing(
+    home: House,
+) -> None:
+    tokens = Tokens(home.bot.gateway.store)
+    old = await tokens.issue("admin", days=1e-9)
+    gone = await tokens.issue("admin")
+    await tokens.revoke((await tokens.known(gone)).id)
+    codes = [
+        (
+            await home.client.get("/api/sessions", headers={"Authorization": f"Bearer {token}"})
+        ).json()["code"]
+        for token in (old, gone)
+    ]
+    assert codes == ["token_expired", "token_unknown"]
+
+
 async def test_a_token_that_was_replaced_opens_nothing(home: House) -> None:
     visitor = await home.visitor()
     fresh = (await home.client.post("/api/session/token", headers=visitor)).json()["token"]
@@ -167,7 +199,10 @@ async def test_guessing_tokens_is_slowed_down(tmp_path: Path) -> None:
 async def test_making_sessions_is_slowed_down(tmp_path: Path) -> None:
     async with house(tmp_path, sessions_per_minute=3) as home:
         answers = [(await home.client.post("/api/session")).status_code for _ in range(5)]
-    assert answers == [201, 201, 201, 429, 429]
+        chats = await Tokens(home.bot.gateway.store).issue("chat")
+        program = {"Authorization": f"Bearer {chats}"}
+        answers.append((await home.client.post("/api/session", headers=program)).status_code)
+    assert answers == [201, 201, 201, 429, 429, 201]
 
 
 # Cookies

@@ -95,6 +95,7 @@ class SessionMessenger(Plugin):
 
     async def start(self) -> None:
         """Open what is kept on disk and the connections; nothing is sent yet."""
+        self._stir = asyncio.Event()  # of this loop: a bot may be started again in another one
         async with AsyncExitStack() as stack:
             self._state = stack.enter_context(State.open(self._folder / "state.db"))
             self._swarm = await stack.enter_async_context(

@@ -23,6 +23,7 @@ from sessionbot_kit.ids import new_id
 from sessionbot_kit.models import Media, OutgoingMessage, SendResult
 
 TYPING_TTL_MS = 20_000
+SHORTEST_TTL_MS = 60_000  # a swarm takes ten seconds and more; the reader must have a chance
 MAX_FILES = 32
 PART_BYTES = 76_000  # of text in one record, about
 TEXT_FILE = "message.txt"
@@ -55,7 +56,7 @@ class Outgoing:
             parts = self._state.parts(id) or await self._prepare(id, message)
             for number, part in enumerate(parts):
                 if part.data is not None:
-                    hash = await self._swarm.store(part.recipient, part.data, ttl=KEPT_MS)
+                    hash = await self._swarm.store(part.recipient, part.data, ttl=_kept(message))
                     self._state.mark_sent(id, number, hash)
         except (UsageError, SendRefused) as error:
             self._state.forget_sent(id)
@@ -161,3 +162,11 @@ class Outgoing:
         if self._goes_as_file(message):
             return f"the text was sent as the file {TEXT_FILE}"
         return f"the text was sent in {count} parts" if count > 1 else None
+
+
+def _kept(message: OutgoingMessage) -> int:
+    """How long the swarm keeps it: what will be taken back, not longer than it is to stay."""
+    match message.metadata.get("delete_after"):
+        case int() | float() as seconds if 0 < seconds < KEPT_MS / 1000:
+            return max(int(seconds * 1000), SHORTEST_TTL_MS)
+    return KEPT_MS

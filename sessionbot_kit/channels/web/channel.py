@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 from sessionbot_kit.channel import Deliver, Receipt
 from sessionbot_kit.channels.web.files import MAX_FILE_BYTES, Files
 from sessionbot_kit.channels.web.pages import KEPT_ROWS, Page, Row
-from sessionbot_kit.errors import MessageError, UsageError
+from sessionbot_kit.errors import ChannelError, MessageError, UsageError
 from sessionbot_kit.extension import Plugin, PluginMeta
 from sessionbot_kit.ids import new_id
 from sessionbot_kit.models import IncomingMessage, Media, OutgoingMessage, SendResult
@@ -57,7 +57,7 @@ class WebChannel(Plugin):
             "session.edit": "edit",
             "session.delete": "delete",
             "session.react": "react",
-            "session.media": "media",
+            "session.media": "send",
         },
     )
 
@@ -191,7 +191,7 @@ class WebChannel(Plugin):
             media=tuple(media),
         )
         if self._deliver is None:
-            raise UsageError("the bot is not running; try again in a moment")
+            raise ChannelError("the bot is not running; try again in a moment")
         receipt = await self._deliver(message)
         row: Row = {"id": message_id, "who": "user", "content": content, "at": now.isoformat()}
         if notes:
@@ -228,45 +228,37 @@ class WebChannel(Plugin):
         """Show that an answer is on its way; it is forgotten after a few seconds."""
         self._show(channel_id, {"type": "typing"})
 
-    async def presence(self, channel_id: str, state: str = "online") -> None:
-        """Show whether the bot is there: online, away or busy."""
-        self._show(channel_id, {"type": "status", "state": state})
+    async def presence(self, status: str) -> None:
+        """Show everybody whether the bot is there: online, away or offline."""
+        for chat in tuple(self._viewers):
+            self._show(chat, {"type": "status", "state": status})
 
     async def stream(self, channel_id: str, id: str, content: str) -> None:
         """Show how far an answer has come; only the whole one is kept, by `send`."""
         row = {"id": id, "who": "bot", "content": content, "at": self._now().isoformat()}
         self._show(channel_id, {"type": "message", **row, "is_complete": False})
 
-    async def edit(self, channel_id: str, id: str, content: str) -> SendResult:
+    async def edit(self, channel_id: str, message_id: str, content: str) -> SendResult:
         """Say something else where a message stands."""
         return await self._change(
-            channel_id, id, lambda row: {**row, "content": content, "edited": True}
+            channel_id, message_id, lambda row: {**row, "content": content, "edited": True}
         )
 
-    async def delete(self, channel_id: str, id: str) -> SendResult:
+    async def delete(self, channel_id: str, message_id: str) -> SendResult:
         """Take a message back: its place stays, its words and files go."""
-        row = await self.page(channel_id).row(id)
+        row = await self.page(channel_id).row(message_id)
         for note in (row or {}).get("media", ()):
             if note.get("id") and (path := self.files.path(channel_id, note["id"])):
                 await asyncio.to_thread(path.unlink, missing_ok=True)
-        return await self._change(channel_id, id, _emptied)
+        return await self._change(channel_id, message_id, _emptied)
 
-    async def react(self, channel_id: str, id: str, emoji: str, who: str = "bot") -> SendResult:
-        """Put an emoji to a message; the same one again takes it away."""
+    async def react(
+        self, channel_id: str, message_id: str, emoji: str, remove: bool = False
+    ) -> SendResult:
+        """Put an emoji to a message, or take it away."""
         if not emoji or len(emoji) > MAX_EMOJI_CHARS:
             return SendResult(ok=False, permanent=True, error="a reaction is one emoji")
-        return await self._change(channel_id, id, lambda row: _reacted(row, emoji, who))
-
-    async def media(self, channel_id: str, media: Media, caption: str = "") -> SendResult:
-        """Put one file on the page."""
-        return await self.send(
-            OutgoingMessage(
-                channel_type=self.meta.id,
-                channel_id=channel_id,
-                content=caption or media.caption,
-                media=(media,),
-            )
-        )
+        return await self._change(channel_id, message_id, lambda row: _reacted(row, emoji, remove))
 
     async def _media(
         self, chat: str, media: Iterable[Media]
@@ -307,8 +299,6 @@ def _emptied(row: Row) -> Row:
     return {**kept, "content": "", "deleted": True}
 
 
-def _reacted(row: Row, emoji: str, who: str) -> Row:
-    reactions = {key: list(value) for key, value in row.get("reactions", {}).items()}
-    people = reactions.setdefault(emoji, [])
-    people.remove(who) if who in people else people.append(who)
-    return {**row, "reactions": {key: value for key, value in reactions.items() if value}}
+def _reacted(row: Row, emoji: str, remove: bool) -> Row:
+    reactions = {key: who for key, who in row.get("reactions", {}).items() if key != emoji}
+    return {**row, "reactions": reactions if remove else {**reactions, emoji: ["bot"]}}

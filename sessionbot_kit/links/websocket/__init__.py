@@ -7,6 +7,7 @@
     server     the gateway's side: many sessions              sockets    frames where they come in
     client     the kernel's side: one session                 tap        frames as they pass
     link       what an application holds, over many sockets   exchange   link frames in, bytes out
+    spool      large attachments as files                     envelope   the link's own words
 
 The one rule to remember: a session is not its connection. Connections break; a session ends when
 one side closes it, or when nobody comes back in time.

@@ -13,6 +13,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Generator
+from http import HTTPStatus
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -21,7 +22,6 @@ from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
 from sessionbot_kit.backoff import Backoff
-from sessionbot_kit.control import FRAGMENT_BYTES
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import UsageError
 from sessionbot_kit.ids import new_id
@@ -31,6 +31,7 @@ from sessionbot_kit.links.websocket.link import WebSocketLink, warn_if_slow
 from sessionbot_kit.links.websocket.rules import (
     BINARY,
     FINAL_CODES,
+    STEP_BYTES,
     TEXT,
     VIOLATIONS,
     Rules,
@@ -68,7 +69,7 @@ class ClientLink(WebSocketLink):
             raise UsageError(f"{url!r} is not a WebSocket address; write ws://host:port")
         subprotocol = BINARY if codec == "binary" else TEXT
         lanes = Lanes(
-            step=FRAGMENT_BYTES if codec == "binary" else 1,
+            step=STEP_BYTES if codec == "binary" else 1,
             max_messages=rules.outbox_messages,
             max_bytes=rules.outbox_bytes,
         )
@@ -82,6 +83,7 @@ class ClientLink(WebSocketLink):
         self._backoff = backoff
         self._sleep = sleep
         self._violations = 0
+        self._unreachable = False
         self._crew = Crew(f"link to {name}")
 
     async def open(self) -> Self:
@@ -114,15 +116,27 @@ class ClientLink(WebSocketLink):
                 status = error.response.status_code
                 if status not in MAY_COME_BACK:
                     said = (error.response.body or b"").decode(errors="replace").strip()[:200]
+                    if status == HTTPStatus.UNAUTHORIZED:
+                        said += " Give it as token=...; it is the gateway's setting gateway.token."
                     self.finish(f"the server refused us with {status}: {said}")
                     return
-                log.info("server is busy", extra={"link": self.name, "status": status})
+                self._note_failure(f"the server is busy, {status}")
             except (OSError, TimeoutError, EOFError, InvalidHandshake) as error:
-                log.info("no connection", extra={"link": self.name, "error": str(error)})
+                self._note_failure(str(error) or type(error).__name__)
             except Exception:
                 log.exception("connection failed", extra={"link": self.name})
             if self.closed is None:
                 await self._sleep(self._backoff.delay())
+
+    def _note_failure(self, error: str) -> None:
+        """Say it once; that it goes on is no news until it has worked in between."""
+        level = logging.DEBUG if self._unreachable else logging.WARNING
+        self._unreachable = True
+        log.log(
+            level,
+            "no connection, calling on until there is one",
+            extra={"link": self.name, "error": error},
+        )
 
     async def _connect(self) -> None:
         rules = self._rules
@@ -138,7 +152,7 @@ class ClientLink(WebSocketLink):
             ping_timeout=rules.ping_timeout_s,
             close_timeout=rules.close_timeout_s,
             max_size=rules.limits.frame_bytes,
-            write_limit=FRAGMENT_BYTES,
+            write_limit=STEP_BYTES,
             create_connection=ClientSocket,
         ) as socket:
             assert isinstance(socket, ClientSocket)
@@ -146,6 +160,7 @@ class ClientLink(WebSocketLink):
                 self.finish(f"the server does not speak {self.exchange.subprotocol}")
                 return
             since = self._loop.time()
+            self._unreachable = False
             connection = Connection(socket)
             self._call(connection)
             await self.attach(connection)

@@ -14,65 +14,22 @@ while the peer may send, so that nobody is timed out for waiting.
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import BinaryIO, Literal, cast
 
-from sessionbot_kit import control as controls
-from sessionbot_kit.chunker import ANY_DOCUMENT, Chunker, Limits, Payload, Reassembler
-from sessionbot_kit.control import FRAGMENT_BYTES, Control, Greeting
+from sessionbot_kit.chunker import ANY_DOCUMENT, Chunker, Payload, Reassembler
+from sessionbot_kit.control import Greeting
 from sessionbot_kit.errors import FragmentError, KitError, WireError
-from sessionbot_kit.fragments import HEADER, MAGIC, read_fragment
+from sessionbot_kit.fragments import read_fragment
 from sessionbot_kit.frames import conversation_of, from_document, to_document
 from sessionbot_kit.lanes import Piece
 from sessionbot_kit.link import Frame, Hello
-from sessionbot_kit.links.websocket.rules import BINARY, Bucket, Rules
-from sessionbot_kit.links.websocket.spool import Spool
+from sessionbot_kit.links.websocket.envelope import ControlCodec, codec_of, message_id_of
+from sessionbot_kit.links.websocket.rules import STEP_BYTES, Bucket, Rules
+from sessionbot_kit.links.websocket.spool import Spool, close_files, keep_files, open_files
 from sessionbot_kit.links.websocket.tap import Seen, Tap
 from sessionbot_kit.wire import Freed, Meaning, Opened, Refused, Wire
 
 log = logging.getLogger(__name__)
-
-CONTROL_LIMITS = Limits(
-    message_bytes=256 * 1024,
-    held_bytes=512 * 1024,
-    pending=2,
-    attachments=0,
-    values=20_000,
-    remembered=16,
-)
-_TEXT_HEAD = b'{"messageId":"'
-
-
-def codec_of(subprotocol: str) -> Literal["text", "binary"]:
-    return "binary" if subprotocol == BINARY else "text"
-
-
-class ControlCodec:
-    """Control values as frames of one connection."""
-
-    def __init__(self, subprotocol: str) -> None:
-        self._chunker = Chunker(FRAGMENT_BYTES, codec=codec_of(subprotocol), shape=ANY_DOCUMENT)
-        self._reassembler = Reassembler(CONTROL_LIMITS, shape=ANY_DOCUMENT)
-        self._count = 0
-
-    def frames(self, control: Control) -> Iterator[bytes]:
-        self._count += 1
-        return self._chunker.split(controls.to_document(control), f"${self._count}")
-
-    def feed(self, data: bytes, now: float) -> Control | None:
-        document = self._reassembler.feed(data, now)
-        return None if document is None else controls.from_document(document)
-
-
-def message_id_of(data: bytes, limits: Limits) -> str:
-    """Which message a frame belongs to, without reading the rest of it where that is easy."""
-    if data and data[0] == MAGIC:
-        stop = HEADER.size + (data[2] << 8) + data[3] if len(data) > 3 else 0
-        return data[HEADER.size : stop].decode("utf-8", "replace")
-    if data.startswith(_TEXT_HEAD) and (end := data.find(b'"', len(_TEXT_HEAD), 160)) > 0:
-        return data[len(_TEXT_HEAD) : end].decode("utf-8", "replace")
-    fragment = read_fragment(data, limits)
-    return "" if fragment is None else fragment.message_id
 
 
 class Exchange:
@@ -88,7 +45,7 @@ class Exchange:
         self.tap = tap
         self._name = name
         self._chunker = Chunker(
-            FRAGMENT_BYTES, codec=codec_of(subprotocol), shape=ANY_DOCUMENT, limits=rules.limits
+            STEP_BYTES, codec=codec_of(subprotocol), shape=ANY_DOCUMENT, limits=rules.limits
         )
         self._hello: Hello | None = None
         self._offences = Bucket(1_000, 1_000 / 60)
@@ -128,16 +85,16 @@ class Exchange:
         """Take a frame on its way."""
         seq = self.wire.lanes.last_seq + 1
         document = to_document(frame)
-        files = _open_files(document)
+        files = open_files(document)
         try:
             payload = self._chunker.encode(document, str(seq))
             self.wire.push(payload.size, conversation_of(frame), payload.end)
         except KitError:
-            _close(files)
+            close_files(files)
             raise
         if payload.end <= self.wire.lanes.step:
             self._whole[seq] = next(payload.fragments())
-            _close(files)
+            close_files(files)
             files = []
         else:
             self._payloads[seq] = payload
@@ -244,7 +201,7 @@ class Exchange:
         if document is None:
             self._bytes[seq] = size
             return "open"
-        _keep_files(document)
+        keep_files(document)
         frame = from_document(document)
         self.wire.complete(seq, size)
         self.inbox.append((seq, frame))
@@ -283,13 +240,13 @@ class Exchange:
             if self._whole.pop(seq, None) is None:
                 self._payloads.pop(seq, None)
                 self._cutting.pop(seq, None)
-                _close(self._files.pop(seq, ()))
+                close_files(self._files.pop(seq, ()))
 
     def close(self) -> None:
         """Let go of what was half sent and half received."""
         self._reassembler.close()
         for files in self._files.values():
-            _close(files)
+            close_files(files)
         self._files.clear()
 
     def _forget(self, lost: int) -> None:
@@ -313,25 +270,3 @@ class Exchange:
         if state != "open":
             del self._since[way, name]
         self.tap.note(Seen(self._name, way, name, position, len(data), now - since, state))
-
-
-def _open_files(document: dict[str, Any]) -> list[BinaryIO]:
-    """Open the files that a document names, which stay open until they are sent for good."""
-    files: list[BinaryIO] = []
-    for attachment in document.get("attachments", ()):
-        if isinstance(attachment["content"], Path):
-            files.append(attachment["content"].open("rb"))
-            attachment["content"] = files[-1]
-    return files
-
-
-def _keep_files(document: dict[str, Any]) -> None:
-    """Hand over the files that were written for a document that is whole."""
-    for attachment in document.get("attachments") or ():
-        if isinstance(content := attachment.get("content"), Spool):
-            attachment["content"] = content.keep()
-
-
-def _close(files: Iterable[BinaryIO]) -> None:
-    for file in files:
-        file.close()

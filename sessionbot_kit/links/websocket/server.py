@@ -23,13 +23,14 @@ from websockets.exceptions import NegotiationError
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from sessionbot_kit.control import FRAGMENT_BYTES, Greeting
+from sessionbot_kit.control import Greeting
 from sessionbot_kit.crew import Crew
 from sessionbot_kit.errors import UsageError, WireError
 from sessionbot_kit.ids import new_id
 from sessionbot_kit.lanes import Lanes
 from sessionbot_kit.link import Link
-from sessionbot_kit.links.websocket.exchange import Exchange, message_id_of
+from sessionbot_kit.links.websocket.envelope import message_id_of
+from sessionbot_kit.links.websocket.exchange import Exchange
 from sessionbot_kit.links.websocket.link import WebSocketLink, warn_if_slow
 from sessionbot_kit.links.websocket.rules import (
     BINARY,
@@ -39,6 +40,7 @@ from sessionbot_kit.links.websocket.rules import (
     NORMAL,
     POLICY,
     REFUSED,
+    STEP_BYTES,
     SUBPROTOCOLS,
     Bucket,
     Rules,
@@ -132,7 +134,7 @@ class LinkServer:
             ping_timeout=rules.ping_timeout_s,
             close_timeout=rules.close_timeout_s,
             max_size=rules.limits.frame_bytes,
-            write_limit=FRAGMENT_BYTES,
+            write_limit=STEP_BYTES,
             server_header=None,
         )
 
@@ -261,7 +263,7 @@ class LinkServer:
             epoch=new_id(),
             terms=rules.terms,
             lanes=Lanes(
-                step=FRAGMENT_BYTES if subprotocol == BINARY else 1,
+                step=STEP_BYTES if subprotocol == BINARY else 1,
                 max_messages=rules.outbox_messages,
                 max_bytes=rules.outbox_bytes,
             ),

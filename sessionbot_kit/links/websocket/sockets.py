@@ -23,7 +23,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Event
 
 from sessionbot_kit.errors import FragmentError, WireError
-from sessionbot_kit.links.websocket.exchange import ControlCodec
+from sessionbot_kit.links.websocket.envelope import ControlCodec
 from sessionbot_kit.links.websocket.rules import (
     BAD_TEXT,
     BINARY,

@@ -31,7 +31,7 @@ DELETE FROM memories WHERE scope IN ('page', 'file') AND owner IN
 """
 
 # Scopes of memories that have a person for their owner.
-PERSONAL: Final = ("user", "address")
+PERSONAL: Final = ("user", "address", "pairing")
 
 
 class People(Engine):

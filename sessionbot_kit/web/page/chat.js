@@ -139,15 +139,12 @@ function take(frame) {
 }
 
 function fail(frame) {
-  if (frame.code === "rate_limited") {
-    trouble(frame.detail);
-    const wait = 1000 * (Number(frame.retry_after) || 1);
-    const message = pending.find((each) => each.id === frame.id);
-    if (message) setTimeout(() => say(message), wait);
-  } else if (frame.id && frame.code !== "internal" && !frame.code.startsWith("token")
-             && frame.code !== "session_ended") {
+  const message = pending.find((each) => each.id === frame.id);
+  if (frame.again_s) {
+    if (frame.code === "rate_limited") trouble(frame.detail);
+    if (message) setTimeout(() => say(message), 1000 * frame.again_s);
+  } else if (frame.id && !frame.code.startsWith("token") && frame.code !== "session_ended") {
     // It will never be taken: say so, and give the words back.
-    const message = pending.find((each) => each.id === frame.id);
     pending = pending.filter((each) => each.id !== frame.id);
     keepPending();
     trouble(frame.detail);
@@ -181,6 +178,7 @@ function place(row) {
   if (known) known.item.replaceWith(item);
   else at("log").append(item);
   rows.set(row.id, { row, item });
+  if (row.who === "user" && row.n) trouble("");
   if (row.who === "user" && row.n) {
     pending = pending.filter((each) => each.id !== row.id);
     keepPending();
@@ -191,6 +189,7 @@ function place(row) {
 
 function draw(row) {
   const item = element("li", row.who === "user" ? "user" : "bot");
+  item.dataset.id = row.id;
   item.append(element("span", "sr", `${row.who === "user" ? words.you : botName}:`));
   if (row.deleted) {
     item.classList.add("deleted");

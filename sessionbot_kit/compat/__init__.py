@@ -1,0 +1,1 @@
+"""Names under which older systems know things, for plugins that were written for them."""
