@@ -9,6 +9,7 @@ process must hold nothing that is not in the store, and a kernel holds nothing.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from typing import Final
@@ -56,22 +57,18 @@ class Keeper:
 
     async def _watch(self, process: asyncio.subprocess.Process) -> str:
         """Return when it has ended, or has to; and why."""
-        ended = asyncio.ensure_future(process.wait())
         misses, was_here = 0, False
-        try:
-            while True:
-                await asyncio.wait([ended], timeout=LOOK_EVERY_S)
-                if ended.done():
-                    return f"its process ended with status {ended.result()}"
-                state = self._board.state_of(self._name)
-                if state == "silent":
-                    return "it kept a turn for too long and said nothing; it hangs"
-                was_here = was_here or state == "here"
-                misses = 0 if state == "here" or not was_here else misses + 1
-                if misses >= MAX_MISSES:
-                    return "it was cut off and did not come back; it hangs"
-        finally:
-            ended.cancel()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    return f"its process ended with status {await process.wait()}"
+            state = self._board.state_of(self._name)
+            if state == "silent":
+                return "it kept a turn for too long and said nothing; it hangs"
+            was_here = was_here or state == "here"
+            misses = 0 if state == "here" or not was_here else misses + 1
+            if misses >= MAX_MISSES:
+                return "it was cut off and did not come back; it hangs"
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
