@@ -152,8 +152,8 @@ class MessageContract(SessionContract):
     async def test_a_cancelled_append_leaves_no_gap(self, store: Store) -> None:
         session = await store.session_for(key())
         for n in range(20):
-            lines = [line(f"{n}"), line(f"{n}")]
-            task = asyncio.create_task(store.append(session.id, lines))  # parent: this test
+            pair = [line(f"{n}"), line(f"{n}")]
+            task = asyncio.create_task(store.append(session.id, pair))  # parent: this test
             for _ in range(n % 4):
                 await asyncio.sleep(0)
             task.cancel()
