@@ -34,10 +34,11 @@ from sessionbot_kit.gateway_commands import gateway, wire
 from sessionbot_kit.knowledge.commands import app as knowledge
 from sessionbot_kit.plugins_commands import app as plugins
 from sessionbot_kit.recording_commands import replay
+from sessionbot_kit.selftest import selftest as check_all
 from sessionbot_kit.sessions.commands import app as sessions
 from sessionbot_kit.settings import Settings
 from sessionbot_kit.token_commands import app as token
-from sessionbot_kit.web_commands import run
+from sessionbot_kit.web_commands import bench, put_back, run, save
 
 BEGIN = "Begin with [bold]sessionbot demo[/]; then [bold]sessionbot lab[/] opens the notebooks."
 
@@ -57,6 +58,9 @@ app.add_typer(gateway, name="gateway")
 app.add_typer(token, name="token")
 app.add_typer(wire, name="wire")
 app.command()(run)
+app.command("backup")(save)
+app.command("restore")(put_back)
+app.command()(bench)
 app.command()(replay)
 
 File = Annotated[
@@ -172,12 +176,21 @@ def open_lab(
 
 
 @app.command()
-def doctor(file: File = None) -> int:
+def doctor(
+    file: File = None,
+    token: Annotated[
+        str, typer.Option(help="A session's token: what it opens, or why it does not")
+    ] = "",
+    selftest: Annotated[
+        bool, typer.Option("--selftest", help="Run a whole bot here, and talk to it")
+    ] = False,
+) -> int:
     """Look at what a bot needs here, and say what to do about what is missing."""
 
     async def look() -> int:
         status = 0
-        async for finding in examine(Settings.load(file)):
+        findings = check_all() if selftest else examine(Settings.load(file), token)
+        async for finding in findings:
             sign, color = ("ok", "green") if finding.fine else ("no", "red")
             if not finding.fine and not finding.needed:
                 sign, color = "--", "yellow"
