@@ -39,10 +39,11 @@ from sessionbot_kit.outbox_commands import app as outbox
 from sessionbot_kit.pairing_commands import app as pairing
 from sessionbot_kit.plugins_commands import app as plugins
 from sessionbot_kit.recording_commands import replay
+from sessionbot_kit.selftest import selftest as check_all
 from sessionbot_kit.sessions.commands import app as sessions
 from sessionbot_kit.settings import Settings
 from sessionbot_kit.token_commands import app as token
-from sessionbot_kit.web_commands import run
+from sessionbot_kit.web_commands import bench, put_back, run, save
 
 BEGIN = "Begin with [bold]sessionbot demo[/]; then [bold]sessionbot lab[/] opens the notebooks."
 
@@ -67,6 +68,9 @@ app.command()(say)
 app.command()(chat)
 app.add_typer(wire, name="wire")
 app.command()(run)
+app.command("backup")(save)
+app.command("restore")(put_back)
+app.command()(bench)
 app.command()(replay)
 
 File = Annotated[
@@ -182,12 +186,21 @@ def open_lab(
 
 
 @app.command()
-def doctor(file: File = None) -> int:
+def doctor(
+    file: File = None,
+    token: Annotated[
+        str, typer.Option(help="A session's token: what it opens, or why it does not")
+    ] = "",
+    selftest: Annotated[
+        bool, typer.Option("--selftest", help="Run a whole bot here, and talk to it")
+    ] = False,
+) -> int:
     """Look at what a bot needs here, and say what to do about what is missing."""
 
     async def look() -> int:
         status = 0
-        async for finding in examine(Settings.load(file)):
+        findings = check_all() if selftest else examine(Settings.load(file), token)
+        async for finding in findings:
             sign, color = ("ok", "green") if finding.fine else ("no", "red")
             if not finding.fine and not finding.needed:
                 sign, color = "--", "yellow"

@@ -21,6 +21,7 @@ import orjson
 import typer
 
 from sessionbot_kit import logs
+from sessionbot_kit.backup import backup, restore
 from sessionbot_kit.bot import Bot
 from sessionbot_kit.channels.web import WebChannel
 from sessionbot_kit.crew import Crew
@@ -29,6 +30,7 @@ from sessionbot_kit.events import Failed, Said
 from sessionbot_kit.gateway_commands import configured_channels, until_stopped
 from sessionbot_kit.library import Library
 from sessionbot_kit.links.websocket.upgrade import is_loopback
+from sessionbot_kit.load import load
 from sessionbot_kit.secrecy import Redactor
 from sessionbot_kit.settings import Settings
 
@@ -164,3 +166,40 @@ def _others(named: Sequence[str]) -> dict[str, Settings]:
             raise UsageError(f"--bot {each} names no bot; write --bot support=support.yml")
         others[path] = Settings.load(file)
     return others
+
+
+def save(
+    target: Annotated[Path, typer.Argument(help="The archive to write, such as bot.tar.gz")],
+    file: File = None,
+) -> None:
+    """Copy the store and the files into one archive, while the bot runs."""
+    settings = Settings.load(file)
+    size = backup(settings.store_url, settings.home / "files", target)
+    typer.echo(f"{target}: {size:,} bytes; put it back with sessionbot restore {target}")
+
+
+def put_back(
+    archive: Annotated[Path, typer.Argument(help="What sessionbot backup has written")],
+    force: Annotated[bool, typer.Option("--force", help="In the place of what is there")] = False,
+    file: File = None,
+) -> None:
+    """Put a backup back; the bot must not run meanwhile."""
+    settings = Settings.load(file)
+    restore(archive, settings.store_url, settings.home / "files", force=force)
+    typer.echo(f"{settings.store_url} is as it was in {archive}")
+
+
+def bench(
+    sessions: Annotated[int, typer.Option(min=1, help="How many sessions")] = 1_000,
+    messages: Annotated[int, typer.Option(min=1, help="Messages in each")] = 10,
+    clients: Annotated[int, typer.Option(min=1, help="How many write at the same time")] = 64,
+) -> None:
+    """Measure how many messages this machine keeps a second, in a store of its own."""
+    figures = asyncio.run(
+        load(sessions=sessions, messages=messages, clients=clients, folder=Path())
+    )
+    typer.echo(
+        f"{figures.sessions:,} sessions, {figures.messages:,} messages in {figures.seconds:.1f} s: "
+        f"{figures.messages_per_s:,.0f} a second on the disk; "
+        f"half within {figures.p50_ms:.1f} ms, 99 % within {figures.p99_ms:.1f} ms"
+    )

@@ -45,6 +45,11 @@ NEEDS: Mapping[str, Need] = {
         lambda: bool(shutil.which("openai-mock-api")),
         "npm install --global openai-mock-api",
     ),
+    "docker-compose": Need(
+        "tests of the compose file",
+        lambda: bool(shutil.which("docker-compose")),
+        "apt-get install docker-compose",
+    ),
     "strace": Need(
         "tests that look at system calls",
         lambda: bool(shutil.which("strace")),

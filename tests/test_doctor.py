@@ -4,10 +4,12 @@ import asyncio
 import os
 import sqlite3
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from sessionbot_kit import SessionManager, doctor
 from sessionbot_kit.bot import Bot
 from sessionbot_kit.cli import main
 from sessionbot_kit.doctor import Finding, examine
@@ -96,3 +98,50 @@ def test_the_command_ends_in_1_when_something_needed_is_wrong(
     (tmp_path / "data").write_text("")
     assert main(["doctor"]) == 1
     assert "no home" in capsys.readouterr().out
+
+
+def test_the_machine_is_looked_at_too() -> None:
+    found = findings()
+    assert {"disk", "memory", "timeouts"} <= set(found)
+    assert found["timeouts"].says == (
+        "idle after 0.5 h, visitors expire after 168 h, users expire: never"
+    )
+
+
+def test_a_clock_that_is_behind_what_is_stored_is_named(a_store: str) -> None:
+    later = f"{datetime.now(UTC) + timedelta(hours=3):%Y-%m-%dT%H:%M:%S.%f}"
+    with sqlite3.connect("bot.db") as db:
+        db.execute("UPDATE sessions SET last_activity = ?", (later,))
+    db.close()
+    clock = findings(store_url=a_store)["clock"]
+    assert not clock.fine
+    assert "timedatectl" in clock.says
+
+
+def test_the_cache_is_looked_at(a_store: str) -> None:
+    assert findings(store_url=a_store)["cache"].says == "holds what is read"
+
+
+def test_a_disk_without_room_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "LEAST_DISK_BYTES", 10**18)
+    assert "make room" in findings()["disk"].says
+
+
+def test_a_machine_without_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "LEAST_MEMORY_BYTES", 10**18)
+    assert not findings()["memory"].fine
+
+
+def test_a_token_is_told_what_it_opens_or_why_it_does_not(a_store: str) -> None:
+    async def look(token: str) -> Finding:
+        settings = Settings(store_url=a_store)
+        return {found.what: found async for found in examine(settings, token)}["token"]
+
+    async def issue() -> str:
+        async with SessionManager.open(a_store) as sessions:
+            return await sessions.issue_token(1)
+
+    good = asyncio.run(look(asyncio.run(issue())))
+    bad = asyncio.run(look("nonsense"))
+    assert good.says.startswith("opens session 1, active, until")
+    assert (bad.fine, bad.says) == (False, "this token is not known; ask for a new session")

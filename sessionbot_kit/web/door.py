@@ -9,8 +9,7 @@ The one rule to remember: on loopback alone unless somebody says otherwise.
 """
 
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from sessionbot_kit.bot import Bot
@@ -126,8 +125,7 @@ class Door:
         return None, path
 
 
-@asynccontextmanager
-async def serve(
+def serve(
     bots: Bot | Mapping[str, Bot],
     *,
     host: str = "127.0.0.1",
@@ -141,7 +139,7 @@ async def serve(
     max_chats: int = 2_000,
     drain_s: float = 5.0,
     **limits: Any,
-) -> AsyncIterator[Door]:
+) -> "Opening":
     """Open the door for bots that run; `limits` are those of `Terms`."""
     terms = Terms(
         admin_token=admin_token,
@@ -154,20 +152,49 @@ async def serve(
     guard = Guard(terms)
     named = bots if isinstance(bots, Mapping) else {"/": bots}
     door = Door(named, guard, secure=secure, max_chats=max_chats)
-    async with listening(
-        door,
-        host=host,
-        port=port,
-        drain_s=drain_s,
-        max_connections=2 * max_chats,
-        proxies=proxies,
-    ) as chosen:
-        shown = f"[{host}]" if ":" in host else host
-        door.url = f"http://{shown}:{chosen}"
-        try:
-            yield door
-        finally:
-            await door.stop()
+    return Opening(door, host, port, drain_s, 2 * max_chats, proxies)
+
+
+class Opening:
+    """A door that opens and closes, with `async with` or `start` and `stop`."""
+
+    def __init__(
+        self,
+        door: Door,
+        host: str,
+        port: int,
+        drain_s: float,
+        max_connections: int,
+        proxies: tuple[str, ...],
+    ) -> None:
+        self.door = door
+        self._host = host
+        self._server = listening(
+            door,
+            host=host,
+            port=port,
+            drain_s=drain_s,
+            max_connections=max_connections,
+            proxies=proxies,
+        )
+
+    async def start(self) -> Door:
+        """Open it; `door.url` says where."""
+        port = await self._server.__aenter__()
+        shown = f"[{self._host}]" if ":" in self._host else self._host
+        self.door.url = f"http://{shown}:{port}"
+        return self.door
+
+    async def stop(self) -> None:
+        """Close it; the bots behind it go on."""
+        await self.door.stop()
+        await self._server.__aexit__(None, None, None)
+
+    async def __aenter__(self) -> Door:
+        return await self.start()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.stop()
 
 
 def _web_channel(bot: Bot) -> WebChannel:

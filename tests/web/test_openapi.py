@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from checks import api_page
 from sessionbot_kit.rest import OPERATIONS, document
 from tests.web.people import ADMIN, house
 
@@ -45,6 +46,10 @@ def test_every_operation_is_described_with_its_answers_and_who_may() -> None:
 def test_names_of_operations_are_unique() -> None:
     names = [operation.name for operation in OPERATIONS]
     assert len(names) == len(set(names))
+
+
+def test_the_page_of_the_documents_is_the_one_that_the_api_would_write() -> None:
+    assert api_page.PAGE.read_text("utf-8") == api_page.page()
 
 
 @contextmanager
