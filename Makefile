@@ -34,9 +34,10 @@ notebooks: ## run all notebooks, write their outputs, fail when one changed
 	@VERB=notebooks PYTHON="$(PYTHON)" .ci/prepare test
 	@.venv/bin/python -m checks.notebooks $(ARGS)
 
-docs: ## run the code blocks of the documents and follow their links
+docs: ## run the code blocks of the documents, follow their links, take the README's picture
 	@VERB=docs PYTHON="$(PYTHON)" .ci/prepare test
 	@.venv/bin/python -m checks.links
+	@.venv/bin/python -m checks.picture
 	@.venv/bin/python -m pytest -q tests/test_documents.py $(ARGS)
 
 bench: ## measure, and write benchmarks/RESULTS.md
