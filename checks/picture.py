@@ -18,7 +18,7 @@ from checks.files import ROOT
 from tests.machine import chromium
 
 PICTURE = ROOT / "docs" / "images" / "first_bot.png"
-SIZE = {"width": 1100, "height": 760}
+WIDTH, HEIGHT = 1100, 760
 CELLS = (
     "%load_ext sessionbot_kit\nfrom sessionbot_kit import Bot\n\nbot = await Bot().start()\nbot",
     """%%plugin pizza
@@ -30,8 +30,7 @@ async def pizza(chat):
     size = await chat.ask("Small or large?", choices=["small", "large"])
     return f"One {size} pizza, coming.\"""",
 )
-TYPED = ("!pizza", "large")
-SAID = "() => document.querySelector('.sbk-log')?.innerText.includes('coming.')"
+TALK = (("!pizza", "Small or large?"), ("large", "One large pizza, coming."))
 
 
 def take(folder: Path) -> None:
@@ -47,16 +46,15 @@ def take(folder: Path) -> None:
             browser = playwright.chromium.launch(
                 executable_path=chromium(), args=["--no-sandbox", "--disable-background-networking"]
             )
-            visit = Visit(browser.new_page(viewport=SIZE), lab)
+            visit = Visit(browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}), lab)
             visit.run(notebook_of(*CELLS), "first_bot.ipynb")
             visit.page.locator(".sbk-chat input").first.click()
-            for words in TYPED:
+            for words, answer in TALK:
                 visit.page.keyboard.type(words)
                 visit.page.keyboard.press("Enter")
                 visit.page.wait_for_function(
-                    f"() => document.querySelector('.sbk-log')?.innerText.includes({words!r})"
+                    f"() => document.querySelector('.sbk-log')?.innerText.includes({answer!r})"
                 )
-            visit.page.wait_for_function(SAID)
             visit.page.screenshot(path=PICTURE)
             browser.close()
     finally:
