@@ -177,7 +177,6 @@ class Bot:
             self.host = OwnThread(f"{self.name}'s thread")
         return Sync(self, self.host)
 
-    @hosted
     async def start(
         self, *, listen: int | None = None, host: str = "127.0.0.1", token: str | None = None
     ) -> Self:

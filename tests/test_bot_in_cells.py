@@ -48,6 +48,18 @@ async def test_the_cell_that_starts_a_bot_may_be_run_again(notebook: Notebook) -
     assert len(roster.running()) == 1
 
 
+async def test_a_bot_in_a_thread_of_its_own_may_be_started_again_too(notebook: Notebook) -> None:
+    await notebook.cell(START.format("echo, host='thread'", "listen=0"))
+    before = notebook.names["bot"].gateway, port(notebook)
+    await notebook.cell(START.format("echo, host='thread'", "listen=0"))
+    assert (notebook.names["bot"].gateway, port(notebook)) == before
+    await notebook.plugin("counter", COUNTER)
+    assert await notebook.cell("%say ada !count") == ["ada #1"]
+    await notebook.cell(START.format("echo, host='thread', turn_timeout_s=5", "listen=0"))
+    assert port(notebook) == before[1]
+    assert await notebook.cell("%say ada !count") == ["ada #2"]
+
+
 async def test_a_name_that_was_not_assigned_anew_is_the_same_bot(notebook: Notebook) -> None:
     await notebook.cell("bot = Bot(echo)\nfirst = await bot.start()")
     await notebook.cell("bot = Bot(echo)\nawait bot.start()")
