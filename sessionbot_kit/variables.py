@@ -85,7 +85,7 @@ def strange(value: Any, place: str = "") -> str:
         case list() | tuple():
             inside = (strange(inner, f"{place}[{n}]") for n, inner in enumerate(value))
             return next(filter(None, inside), "")
-    return f"{place} is a {type(value).__name__}"
+    return f"{place} holds a value of type {type(value).__name__}"
 
 
 def become(data: Any, other: Any) -> Any:

@@ -163,7 +163,9 @@ class Visit:
         return "\n".join(self.page.locator(".jp-OutputArea-output").all_inner_texts())
 
     def _note(self, message: Any) -> None:
-        if message.type == "error":
+        # Of a picture that is attached, JupyterLab asks for the name before it has the bytes.
+        attached = message.location.get("url", "").startswith("attachment:")
+        if message.type == "error" and not attached:
             self.errors.append(message.text)
 
     def _guard(self, route: "Route") -> None:

@@ -19,7 +19,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "say.py").write_text(SAY)
     (tmp_path / "plugins" / "bad.py").write_text("1 / 0\n")
-    (tmp_path / "sessionbot.yml").write_text("plugins:\n  enabled: [tarot]\n")
+    (tmp_path / "sessionbot.yml").write_text("plugins:\n  enabled: [runes]\n")
 
 
 def output(*arguments: str) -> str:
@@ -41,7 +41,7 @@ def test_what_is_skipped_is_listed_with_the_whole_reason() -> None:
         "division by zero; mend it there"
     ) in lines
     assert (
-        "skipped tarot: tarot stands in plugins.enabled and is nowhere; check plugins.paths"
+        "skipped runes: runes stands in plugins.enabled and is nowhere; check plugins.paths"
         in lines
     )
 

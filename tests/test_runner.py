@@ -126,7 +126,7 @@ async def test_variables_that_are_not_json_end_the_turn_with_a_sentence() -> Non
         chat.vars["when"] = object()  # type: ignore[assignment]  # the mistake under test
 
     result = await turn(wrong)
-    assert "chat.vars holds what is not JSON" in (result.error or "")
+    assert "chat.vars['when'] holds a value of type object; keep text" in (result.error or "")
 
 
 async def test_the_window_is_the_history() -> None:

@@ -102,9 +102,9 @@ def test_renewed_before_anybody_looked_it_shows_the_new_values() -> None:
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        (object(), r"chat\.vars\['it'\] is a object; keep text"),
-        (datetime(2026, 1, 2), r"chat\.vars\['it'\] is a datetime; keep text"),
-        ({"ids": [1, UUID(int=1)]}, r"chat\.vars\['it'\]\['ids'\]\[1\] is a UUID"),
+        (object(), r"chat\.vars\['it'\] holds a value of type object; keep text"),
+        (datetime(2026, 1, 2), r"chat\.vars\['it'\] holds a value of type datetime; keep text"),
+        ({"ids": [1, UUID(int=1)]}, r"chat\.vars\['it'\]\['ids'\]\[1\] holds a value of type UUID"),
         ([float("nan")], r"chat\.vars\['it'\]\[0\] is nan"),
         ({"x": {7: "seven"}}, r"chat\.vars\['it'\]\['x'\] has the key 7"),
     ],

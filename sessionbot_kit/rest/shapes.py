@@ -216,6 +216,7 @@ class Stats(Told):
     average_session_length: float
     sessions_by_interface: dict[str, int]
     cacheSize: int
+    cacheHitRate: float
 
 
 class OneSession(Told):

@@ -70,6 +70,7 @@ async def test_statistics_have_their_names(home: House) -> None:
         "average_session_length",
         "sessions_by_interface",
         "cacheSize",
+        "cacheHitRate",
     }
 
 
