@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -80,15 +81,15 @@ async def test_a_thousand_swaps_leak_no_task_file_port_or_thread(tmp_path: Path)
     async with Bot(Radio(tmp_path, 0)) as bot:
         await bot.hear("!radio")
         await bot.settle()
-        tasks, files, threads = len(asyncio.all_tasks()), open_files(), own_threads()
+        tasks, files, threads = len(asyncio.all_tasks()), open_files(), Counter(own_threads())
         for number in range(1, 1_001):
             await bot.add(Radio(tmp_path, number))
         assert await bot.hear("!radio") == ["1000"]
         await bot.settle()
         await settled(bot)
         assert len(asyncio.all_tasks()) == tasks
-        assert open_files() == files
-        assert own_threads() == threads
+        assert open_files() <= files
+        assert not Counter(own_threads()) - threads  # those of other tests may end meanwhile
 
 
 async def test_the_last_that_was_opened_is_closed_first() -> None:
