@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import docx
+import pypdf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,7 +153,6 @@ def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_word_document_is_read_with_its_headings(tmp_path: Path) -> None:
-    docx = pytest.importorskip("docx")
     document = docx.Document()
     document.add_heading("Rent", level=2)
     document.add_paragraph("Due on the first.")
@@ -161,7 +162,6 @@ def test_a_word_document_is_read_with_its_headings(tmp_path: Path) -> None:
 
 
 def test_a_locked_pdf_and_a_broken_one_are_refused(tmp_path: Path) -> None:
-    pypdf = pytest.importorskip("pypdf")
     writer = pypdf.PdfWriter()
     writer.add_blank_page(100, 100)
     writer.encrypt("secret", algorithm="RC4-128")
