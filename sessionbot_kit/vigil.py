@@ -51,12 +51,18 @@ class Vigil:
             self._feed.close(watch)
         waited = sum(isinstance(event, Received) for event in watch.take())
         log.warning(
-            "the Jupyter kernel was busy %.1f s; %d messages waited",
-            seconds,
-            waited,
-            extra={"hint": "await in the cell, or asyncio.to_thread(...)"},
+            "the Jupyter kernel was busy",
+            extra={
+                "seconds": round(seconds, 1),
+                "messages_waited": waited,
+                "hint": "await in the cell, or asyncio.to_thread(...)",
+            },
         )
 
 
 def _log(context: dict[str, Any]) -> None:
-    log.error(context["message"], exc_info=context.get("exception"))
+    log.error(
+        "error beside the turns",
+        extra={"reason": context["message"]},
+        exc_info=context.get("exception"),
+    )

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextvars import ContextVar, copy_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -124,8 +125,9 @@ async def test_a_cell_that_blocked_is_told_of_with_the_messages_that_waited(
         people.create_task(vigil.pulse.report(5.0))
         for n in range(12):
             people.create_task(bot.hear(f"!echo {n}"))
-    said = [line.getMessage() for line in caplog.records if line.name.endswith("vigil")]
-    assert said == ["the Jupyter kernel was busy 5.0 s; 12 messages waited"]
+    lines: list[Any] = [line for line in caplog.records if line.name.endswith("vigil")]
+    said = [(line.message, line.seconds, line.messages_waited) for line in lines]
+    assert said == [("the Jupyter kernel was busy", 5.0, 12)]
 
 
 async def test_a_bot_that_a_cell_has_started_has_a_heart(notebook: Notebook) -> None:
@@ -160,7 +162,7 @@ async def test_the_error_of_a_task_that_nobody_asks_about_is_told(
     )
     await notebook.cell(lost + "await asyncio.wait([t])\ndel t")
     gc.collect()
-    (line,) = [line for line in caplog.records if "never retrieved" in line.getMessage()]
+    (line,) = [line for line in caplog.records if "never retrieved" in getattr(line, "reason", "")]
     assert "lost" in str(line.exc_info)
     await notebook.cell("await bot.stop()")
     assert asyncio.get_running_loop().get_exception_handler() is None
